@@ -1,1 +1,34 @@
-//! The map.
+//! Blue-green deployments on plain Linux hosts.
+//!
+//! An app runs as one of two instances of a templated systemd unit, `APP@PORT.service`: blue on one port, green on the
+//! other. nginx stands in front and sends every request to the color that a flag file names. A *switch* starts a new
+//! release in the idle color, proves it healthy, moves the cursor and the flag, drains the old color and stops it.
+//!
+//! # The map
+//!
+//! Pure, no I/O and no clock:
+//!
+//! * [`model`]: the nouns, parsed in their constructors
+//! * [`plan`]: from what is wanted and what was observed to a list of steps, each with its undo and its reason
+//! * [`journal`]: the events of a switch, and what comes next after them
+//! * [`render`]: the unit, the nginx site and the environment file as text
+//! * [`config`]: TOML to validated settings and manifest
+//!
+//! Effects:
+//!
+//! * [`engine`]: the one loop that takes a switch from event to event
+//! * [`host`]: this machine: files, systemd, Docker, nginx, probes, connections
+//! * [`store`]: where the cursor lives: etcd or a local file
+//! * [`cli`]: the verbs; the only place that prints
+//!
+//! `tests/imports.rs` holds the table of which module may import which.
+
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod host;
+pub mod journal;
+pub mod model;
+pub mod plan;
+pub mod render;
+pub mod store;

@@ -1,0 +1,1 @@
+//! The one loop that takes a switch from event to event.

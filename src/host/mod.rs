@@ -1,0 +1,1 @@
+//! This machine: files, systemd, Docker, nginx, probes, connections.

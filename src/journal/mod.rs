@@ -1,0 +1,1 @@
+//! The events of a switch, and what comes next after them.

@@ -1,0 +1,101 @@
+//! An app as its validated manifest describes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+use super::{AppName, ByColor, EnvName, HealthCheck, ImageRef, Port, Site};
+
+/// An app: everything that its manifest says, validated, with the defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Its name.
+    pub name: AppName,
+    /// What runs.
+    pub run: Run,
+    /// The fixed port of each color; never the same.
+    pub ports: ByColor<Port>,
+    /// How an instance proves that it is healthy.
+    pub health: HealthCheck,
+    /// What else a release must pass before it takes traffic.
+    pub verify: Verify,
+    /// The nginx site.
+    pub site: Site,
+    /// How long both colors run and are watched after a promote; zero: not at all.
+    pub bake: Duration,
+    /// How the old color ends.
+    pub drain: Drain,
+}
+
+/// What runs in a color, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// A container or a program of the host.
+    pub runtime: Runtime,
+    /// Arguments of the app; `{port}` in one stands for the port it listens on.
+    pub arguments: Vec<String>,
+    /// Environment of the app.
+    pub environment: BTreeMap<EnvName, String>,
+    /// A file with more of it, read when a release is made; `environment` wins.
+    pub env_file: Option<Utf8PathBuf>,
+    /// systemd credentials (systemd.exec(5), `LoadCredential=`): id and path of the file.
+    pub credentials: BTreeMap<String, Utf8PathBuf>,
+    /// The most memory an instance may use, bytes.
+    pub memory: Option<u64>,
+    /// How long an instance may take to stop before it is killed.
+    pub stop_timeout: Duration,
+    /// Lines for the unit's `[Service]` section, as they are: the operator's escape hatch.
+    pub service: Vec<String>,
+}
+
+/// What kind of thing an instance is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// A Docker container.
+    Docker(Docker),
+    /// A program of the host.
+    Program(Program),
+}
+
+/// Settings of the docker runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Docker {
+    /// The image that a switch takes where none is given.
+    pub image: ImageRef,
+    /// The port the app listens on in its container.
+    pub container_port: Port,
+    /// `docker run --volume` values.
+    pub volumes: Vec<String>,
+    /// More options of `docker run`, as they are: the operator's escape hatch.
+    pub options: Vec<String>,
+}
+
+/// Settings of the executable runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The program that a switch takes where none is given, an absolute path without `=`.
+    pub path: Utf8PathBuf,
+    /// Where it runs; systemd's default is `/`.
+    pub working_directory: Option<Utf8PathBuf>,
+    /// Whether it has `/var/lib/private/APP` to write to (systemd.exec(5), `StateDirectory=`).
+    pub state_directory: bool,
+}
+
+/// Commands that a release must pass before it takes traffic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verify {
+    /// Each runs by `/bin/sh -c`, in this order.
+    pub commands: Vec<String>,
+    /// How long one may take.
+    pub timeout: Duration,
+}
+
+/// How the old color ends after a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long open requests and websockets may take; what is left then is cut when the instance stops.
+    pub timeout: Duration,
+    /// Whether the old color stays up after its drain, so that a rollback is only a flip.
+    pub keep_warm: bool,
+}

@@ -1,0 +1,27 @@
+//! The nouns of a deployment, parsed in their constructors: a value of one of these types is valid.
+
+mod app;
+mod color;
+mod cursor;
+mod health;
+mod image;
+mod name;
+mod observed;
+mod problem;
+mod release;
+mod settings;
+mod site;
+mod unit;
+
+pub use app::{App, Docker, Drain, Program, Run, Runtime, Verify};
+pub use color::{ByColor, Color, Port};
+pub use cursor::{Cursor, Revision, Stored};
+pub use health::{Check, HealthCheck};
+pub use image::{Digest, ImageRef, PinnedImage};
+pub use name::{AppName, EnvName, ReleaseId, SwitchId};
+pub use observed::{ActiveState, InstanceState, Observed};
+pub use problem::{Hint, Hinted, Invalid};
+pub use release::{Artifact, Release};
+pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};
+pub use site::{Certificate, Listen, ServerName, Site};
+pub use unit::UnitName;

@@ -1,0 +1,81 @@
+//! Releases: what runs in a color, and can run there again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::{EnvName, HealthCheck, ImageRef, PinnedImage, Port, ReleaseId};
+
+/// What a release is made of. Immutable: it is written once, under its id, and a rollback runs exactly this again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Its id, one in an app.
+    pub id: ReleaseId,
+    /// When it was made.
+    pub created: jiff::Timestamp,
+    /// What runs.
+    pub artifact: Artifact,
+    /// Arguments of the app, with `{port}` not yet replaced.
+    pub arguments: Vec<String>,
+    /// The app's whole environment: the manifest's and its `env_file`'s as they were then. May hold secrets.
+    pub environment: BTreeMap<EnvName, String>,
+    /// How an instance of it proves that it is healthy.
+    pub health: HealthCheck,
+}
+
+/// What runs, pinned, with the settings that belong to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Artifact {
+    /// A container of an image.
+    Image {
+        /// As a person named it.
+        reference: ImageRef,
+        /// What that was when the release was made.
+        image: PinnedImage,
+        /// The port the app listens on in its container.
+        container_port: Port,
+        /// `docker run --volume` values.
+        volumes: Vec<String>,
+        /// The most memory it may use, bytes.
+        memory: Option<u64>,
+        /// More options of `docker run`.
+        options: Vec<String>,
+        /// Whether the unit's credentials are mounted at `/run/credentials`.
+        credentials: bool,
+    },
+    /// A program of the host.
+    Program {
+        /// Its absolute path.
+        path: Utf8PathBuf,
+    },
+}
+
+impl Release {
+    /// Whether the two would run the same: all is equal but the id and the time.
+    pub fn same_content(&self, other: &Self) -> bool {
+        let Self {
+            id: _,
+            created: _,
+            artifact,
+            arguments,
+            environment,
+            health,
+        } = self;
+        *artifact == other.artifact
+            && *arguments == other.arguments
+            && *environment == other.environment
+            && *health == other.health
+    }
+}
+
+impl fmt::Display for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image { image, .. } => image.fmt(f),
+            Self::Program { path } => path.fmt(f),
+        }
+    }
+}

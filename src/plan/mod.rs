@@ -1,0 +1,1 @@
+//! From what is wanted and what was observed to a list of steps.

@@ -1,0 +1,1 @@
+//! Where the cursor lives: etcd, shared by hosts, or the local store of one host.
