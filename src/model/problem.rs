@@ -19,31 +19,49 @@ impl Invalid {
     }
 }
 
-/// An error with one line that tells a person what to do about it.
+/// An error with what a person needs to act on it.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause:#}")]
 pub struct Hinted {
     cause: eyre::Report,
     hint: String,
+    details: Vec<String>,
 }
 
 impl Hinted {
     /// An error in `message` with its `hint`.
     pub fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::from(eyre::Report::msg(message.into()), hint)
+    }
+
+    /// An error with its `hint`.
+    pub fn from(cause: eyre::Report, hint: impl Into<String>) -> Self {
         Self {
-            cause: eyre::Report::msg(message.into()),
+            cause,
             hint: hint.into(),
+            details: Vec::new(),
         }
     }
 
-    /// The error below the hint.
-    pub fn cause(&self) -> &eyre::Report {
-        &self.cause
+    /// The same with lines to show below it, such as the end of a log.
+    #[must_use]
+    pub fn with_details(self, details: Vec<String>) -> Self {
+        Self { details, ..self }
     }
 
     /// What a person can do, one sentence.
     pub fn hint(&self) -> &str {
         &self.hint
+    }
+
+    /// Lines to show below it.
+    pub fn details(&self) -> &[String] {
+        &self.details
+    }
+
+    /// The first error in the chain of `report` that carries a hint.
+    pub fn find(report: &eyre::Report) -> Option<&Self> {
+        report.chain().find_map(|cause| cause.downcast_ref())
     }
 }
 
@@ -55,10 +73,6 @@ pub trait Hint<T> {
 
 impl<T, E: Into<eyre::Report>> Hint<T> for Result<T, E> {
     fn hint(self, hint: impl Into<String>) -> eyre::Result<T> {
-        self.map_err(|error| {
-            let cause = error.into();
-            let hint = hint.into();
-            Hinted { cause, hint }.into()
-        })
+        self.map_err(|error| Hinted::from(error.into(), hint).into())
     }
 }

@@ -1,0 +1,148 @@
+//! The one decision point of a switch.
+
+use std::collections::BTreeMap;
+
+use crate::plan::{OnFailure, Plan, PlannedStep};
+
+use super::Event;
+
+/// How often a step past the point of no return, or an undo, is tried by one worker before the switch is stuck.
+const ATTEMPTS: u32 = 5;
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Run this step.
+    Do(usize),
+    /// Undo this step.
+    Undo(usize),
+    /// All steps are done.
+    Finished,
+    /// All that was started is undone.
+    Undone,
+    /// It can go neither on nor back.
+    Stuck {
+        /// The step that fails.
+        step: usize,
+        /// Whether it is its undo that fails.
+        undoing: bool,
+    },
+}
+
+/// What comes next in a switch with this plan after these events.
+///
+/// A step that was started and did not end is done again when going on, and counts as done when undoing. A reboot
+/// between the events makes volatile steps (a started instance) undone again.
+pub fn next<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Next {
+    let mut state = State::default();
+    for event in events {
+        state.apply(plan, event);
+    }
+    if state.undoing {
+        state.next_undo(plan)
+    } else {
+        state.next_do(plan)
+    }
+}
+
+/// The events, folded.
+#[derive(Default)]
+struct State {
+    steps: BTreeMap<usize, Progress>,
+    boot: Option<String>,
+    undoing: bool,
+}
+
+#[derive(Default)]
+struct Progress {
+    done: bool,
+    undone: bool,
+    failures: u32,
+}
+
+impl State {
+    fn apply(&mut self, plan: &Plan, event: &Event) {
+        match event {
+            Event::Resumed { boot } => self.resume(plan, boot),
+            Event::Started { step } => drop(self.step(*step)),
+            Event::Done { step, .. } => {
+                let step = self.step(*step);
+                step.done = true;
+                step.failures = 0;
+            }
+            Event::Failed { step, .. } => self.fail(plan, *step),
+            Event::AbortRequested => self.undoing |= !self.is_past_return(plan),
+            Event::UndoStarted { .. } => {}
+            Event::UndoDone { step } => self.step(*step).undone = true,
+            Event::UndoFailed { step, .. } => self.step(*step).failures += 1,
+        }
+    }
+
+    fn step(&mut self, step: usize) -> &mut Progress {
+        self.steps.entry(step).or_default()
+    }
+
+    /// A new worker has all its attempts again: a person may have mended what made the last one give up.
+    fn resume(&mut self, plan: &Plan, boot: &str) {
+        let rebooted = self.boot.as_deref().is_some_and(|before| before != boot);
+        self.boot = Some(boot.to_owned());
+        for (step, progress) in &mut self.steps {
+            let volatile = plan.steps.get(*step).is_some_and(PlannedStep::is_volatile);
+            progress.done &= !(rebooted && volatile);
+            progress.failures = 0;
+        }
+    }
+
+    /// Past the point of no return nothing is taken back, also not by a step that is done again after a reboot.
+    fn fail(&mut self, plan: &Plan, step: usize) {
+        if on_failure(plan, step) == OnFailure::Undo && !self.is_past_return(plan) {
+            self.undoing = true;
+        } else {
+            self.step(step).failures += 1;
+        }
+    }
+
+    fn is_past_return(&self, plan: &Plan) -> bool {
+        self.steps
+            .keys()
+            .any(|step| on_failure(plan, *step) == OnFailure::Retry)
+    }
+
+    fn next_do(&self, plan: &Plan) -> Next {
+        let not_done = |step: &usize| !self.steps.get(step).is_some_and(|progress| progress.done);
+        match (0..plan.steps.len()).find(not_done) {
+            None => Next::Finished,
+            Some(step) if self.is_exhausted(step) => Next::Stuck { step, undoing: false },
+            Some(step) => Next::Do(step),
+        }
+    }
+
+    fn next_undo(&self, plan: &Plan) -> Next {
+        let has_undo = |step: usize| plan.steps.get(step).is_some_and(|planned| !planned.undo.is_empty());
+        let mut open = self
+            .steps
+            .iter()
+            .rev()
+            .filter(|(step, progress)| !progress.undone && has_undo(**step));
+        match open.next() {
+            None => Next::Undone,
+            Some((step, _)) if self.is_exhausted(*step) => Next::Stuck {
+                step: *step,
+                undoing: true,
+            },
+            Some((step, _)) => Next::Undo(*step),
+        }
+    }
+
+    fn is_exhausted(&self, step: usize) -> bool {
+        self.steps
+            .get(&step)
+            .is_some_and(|progress| progress.failures >= ATTEMPTS)
+    }
+}
+
+fn on_failure(plan: &Plan, step: usize) -> OnFailure {
+    plan.steps
+        .get(step)
+        .map_or(OnFailure::Undo, |planned| planned.on_failure)
+}

@@ -1,0 +1,76 @@
+//! Why nothing was done.
+
+use crate::model::{AppName, Invalid, ReleaseId, SwitchId};
+
+/// A plan that was not made, and why; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The app has no cursor on this host.
+    #[error("cannot switch {app}: it is not installed")]
+    NotInstalled {
+        /// The app.
+        app: AppName,
+    },
+    /// A switch of the app is open.
+    #[error("cannot switch {app}: switch {switch} is still open")]
+    Busy {
+        /// The app.
+        app: AppName,
+        /// The open switch.
+        switch: SwitchId,
+    },
+    /// There is no release to go back to.
+    #[error("cannot roll back {app}: no release was active before the present one")]
+    NothingToGoBackTo {
+        /// The app.
+        app: AppName,
+    },
+    /// The release that was asked for is not on record.
+    #[error("cannot roll back {app} to {release}: there is no such release")]
+    UnknownRelease {
+        /// The app.
+        app: AppName,
+        /// The release.
+        release: ReleaseId,
+        /// Those on record.
+        known: Vec<ReleaseId>,
+    },
+    /// The release that was asked for is the active one.
+    #[error("cannot roll back {app} to {release}: it is the active release")]
+    AlreadyActive {
+        /// The app.
+        app: AppName,
+        /// The release.
+        release: ReleaseId,
+    },
+    /// A release of that name exists and is another one.
+    #[error("cannot make release {release} of {app}: a release of this name exists, and it is not the same")]
+    ReleaseExists {
+        /// The app.
+        app: AppName,
+        /// The release.
+        release: ReleaseId,
+    },
+    /// What was asked for does not fit the app.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+}
+
+impl Refusal {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotInstalled { app } => format!("install it first: bgctl install {app}.toml"),
+            Self::Busy { app, .. } => format!("follow it: bgctl switch {app} --follow"),
+            Self::NothingToGoBackTo { app } => format!("see what there is: bgctl status {app}"),
+            Self::UnknownRelease { known, .. } if known.is_empty() => return None,
+            Self::UnknownRelease { known, .. } => {
+                let known: Vec<_> = known.iter().map(ReleaseId::as_str).collect();
+                format!("on record: {}", known.join(", "))
+            }
+            Self::AlreadyActive { app, .. } => format!("without --to it goes to the one before: bgctl rollback {app}"),
+            Self::ReleaseExists { .. } => "a release never changes; give this one another --release name".to_owned(),
+            Self::Invalid(_) => return None,
+        })
+    }
+}

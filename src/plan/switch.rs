@@ -1,0 +1,213 @@
+//! The plans of `bgctl switch` and `bgctl rollback`.
+
+use crate::model::{App, Color, Observed, Release, ReleaseId, Stored};
+
+use super::{OnFailure, Plan, PlannedStep, Refusal, Step, Verb};
+
+/// Plans to make `release` active. Refuses where the app is not installed or a switch is open.
+pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan, Refusal> {
+    let taken = observed.releases.iter().find(|known| known.id == release.id);
+    if taken.is_some_and(|known| !known.same_content(release)) {
+        return Err(Refusal::ReleaseExists {
+            app: app.name.clone(),
+            release: release.id.clone(),
+        });
+    }
+    plan(app, Verb::Switch, &release.id, observed)
+}
+
+/// Plans to make an earlier release active again: `to`, or the one that was active before. Refuses as [`switch`] does,
+/// and where there is no such release.
+pub fn rollback(app: &App, to: Option<&ReleaseId>, observed: &Observed) -> Result<Plan, Refusal> {
+    let release = rollback_target(app, to, observed)?;
+    plan(app, Verb::Rollback, &release.id, observed)
+}
+
+/// The release that a rollback would make active.
+pub fn rollback_target<'a>(app: &App, to: Option<&ReleaseId>, observed: &'a Observed) -> Result<&'a Release, Refusal> {
+    let name = || app.name.clone();
+    let active = installed(app, observed)?.cursor.release.as_ref();
+    let nothing = || Refusal::NothingToGoBackTo { app: name() };
+    let wanted = to.or(observed.previous.as_ref()).ok_or_else(nothing)?;
+    if active == Some(wanted) {
+        return Err(Refusal::AlreadyActive {
+            app: name(),
+            release: wanted.clone(),
+        });
+    }
+    observed
+        .releases
+        .iter()
+        .find(|release| release.id == *wanted)
+        .ok_or_else(|| Refusal::UnknownRelease {
+            app: name(),
+            release: wanted.clone(),
+            known: observed.releases.iter().map(|release| release.id.clone()).collect(),
+        })
+}
+
+fn installed<'a>(app: &App, observed: &'a Observed) -> Result<&'a Stored, Refusal> {
+    observed
+        .cursor
+        .as_ref()
+        .ok_or_else(|| Refusal::NotInstalled { app: app.name.clone() })
+}
+
+fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed) -> Result<Plan, Refusal> {
+    let stored = installed(app, observed)?;
+    if let Some(switch) = &observed.open {
+        return Err(Refusal::Busy {
+            app: app.name.clone(),
+            switch: switch.clone(),
+        });
+    }
+    let from = stored.cursor.active;
+    let to = from.map_or(Color::Blue, Color::other);
+    let mut steps = stage(app, to, release, observed);
+    steps.extend(promote(app, stored, to, release, observed));
+    if let Some(old) = from {
+        steps.extend(retire(app, old));
+    }
+    Ok(Plan {
+        app: app.name.clone(),
+        switch: observed.next_switch.clone(),
+        verb,
+        release: release.clone(),
+        replaces: stored.cursor.release.clone(),
+        from,
+        to,
+        steps,
+    })
+}
+
+/// The release runs and is proven in the idle color.
+fn stage(app: &App, color: Color, release: &ReleaseId, observed: &Observed) -> Vec<PlannedStep> {
+    let idle = observed.instances.get(color);
+    let warm = idle.state == crate::model::ActiveState::Active && idle.pinned.as_ref() == Some(release);
+    let mut steps = Vec::new();
+    if warm {
+        let reason = format!("{release} still runs in {color}; prove that it is healthy");
+        steps.push(undoable(Step::Start { color }, [], reason));
+    } else {
+        if !idle.state.is_down() {
+            let reason = format!("{color} is idle and still runs something else");
+            steps.push(undoable(Step::Stop { color }, [], reason));
+        }
+        let before = Step::Pin {
+            color,
+            release: idle.pinned.clone(),
+        };
+        let reason = format!("what {color} runs from its next start on");
+        steps.push(undoable(
+            Step::Pin {
+                color,
+                release: Some(release.clone()),
+            },
+            [before],
+            reason,
+        ));
+        // After a promote that is taken back the color may still be answering requests.
+        let undo = [
+            Step::Drain {
+                color,
+                timeout: app.drain.timeout,
+            },
+            Step::Stop { color },
+        ];
+        let reason = format!("{release} must run and be healthy before it takes traffic");
+        steps.push(undoable(Step::Start { color }, undo, reason));
+    }
+    if !app.verify.commands.is_empty() {
+        let reason = "the manifest's own checks, before it takes traffic".to_owned();
+        steps.push(undoable(Step::Verify { color }, [], reason));
+    }
+    let undo = (!idle.enabled).then_some(Step::Disable { color });
+    let reason = format!("from the promote on {color} must come back after a reboot");
+    steps.push(undoable(Step::Enable { color }, undo, reason));
+    steps
+}
+
+/// The cursor and the traffic move to it.
+fn promote(app: &App, stored: &Stored, to: Color, release: &ReleaseId, observed: &Observed) -> Vec<PlannedStep> {
+    let before = &stored.cursor;
+    let demote = Step::Demote {
+        to: before.active,
+        release: before.release.clone(),
+    };
+    let promote = Step::Promote {
+        expected: stored.revision,
+        to,
+        release: release.clone(),
+    };
+    let mut steps = vec![
+        undoable(
+            promote,
+            [demote],
+            "the cursor says which color is active; nobody moved it since".to_owned(),
+        ),
+        undoable(
+            Step::Flip { to: Some(to) },
+            [Step::Flip { to: observed.serving }],
+            "all new requests move at once, and no connection is touched".to_owned(),
+        ),
+        undoable(
+            Step::Confirm { color: to },
+            [],
+            "nothing old is stopped before the new color answered through nginx".to_owned(),
+        ),
+    ];
+    if !app.bake.is_zero() {
+        let reason = "a release that fails under real traffic is taken back while the old one is warm".to_owned();
+        steps.push(undoable(
+            Step::Bake {
+                color: to,
+                duration: app.bake,
+            },
+            [],
+            reason,
+        ));
+    }
+    steps
+}
+
+/// The old color ends.
+fn retire(app: &App, color: Color) -> Vec<PlannedStep> {
+    let mut steps = vec![
+        forward(
+            Step::Drain {
+                color,
+                timeout: app.drain.timeout,
+            },
+            "requests that the old color has are finished".to_owned(),
+        ),
+        forward(
+            Step::Disable { color },
+            "exactly one color comes back after a reboot".to_owned(),
+        ),
+    ];
+    if !app.drain.keep_warm {
+        steps.push(forward(
+            Step::Stop { color },
+            "the old color has no work left".to_owned(),
+        ));
+    }
+    steps
+}
+
+fn undoable(step: Step, undo: impl IntoIterator<Item = Step>, reason: String) -> PlannedStep {
+    PlannedStep {
+        step,
+        undo: undo.into_iter().collect(),
+        reason,
+        on_failure: OnFailure::Undo,
+    }
+}
+
+fn forward(step: Step, reason: String) -> PlannedStep {
+    PlannedStep {
+        step,
+        undo: Vec::new(),
+        reason,
+        on_failure: OnFailure::Retry,
+    }
+}
