@@ -64,7 +64,7 @@ async fn advance(plan: &Plan, step: usize, events: &mut Vec<Event>, effects: &mu
         Ok(note) => Event::Done { step, note },
         Err(error) => Event::Failed {
             step,
-            error: format!("{error:#}"),
+            failure: Failure::from(&error),
         },
     })
 }
@@ -86,7 +86,7 @@ async fn take_back(
         if let Err(error) = effects.perform(plan, undo).await {
             return Ok(Event::UndoFailed {
                 step,
-                error: format!("{error:#}"),
+                failure: Failure::from(&error),
             });
         }
     }
