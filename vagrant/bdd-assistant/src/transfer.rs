@@ -28,7 +28,7 @@ const PIECE: u64 = 64 * 1024;
 const BEAT: u64 = 20;
 
 /// The header that names a request; its value comes back with the answer.
-const ID: HeaderName = HeaderName::from_static("x-request-id");
+const ID: HeaderName = HeaderName::from_static("x-echo-id");
 
 /// Longest value of [`ID`], bytes.
 const ID_LENGTH: usize = 64;
@@ -101,7 +101,7 @@ pub async fn echo(app: &Rc<App>, request: Request<Incoming>) -> Answer {
         if text.len() > ID_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return answer::problem(
                 StatusCode::BAD_REQUEST,
-                &format!("X-Request-Id: at most {ID_LENGTH} printable characters, no space"),
+                &format!("X-Echo-Id: at most {ID_LENGTH} printable characters, no space"),
             );
         }
         if let Err(why) = app.note(text) {
