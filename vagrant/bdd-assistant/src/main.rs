@@ -6,6 +6,7 @@
 //! For demonstrations and tests only: anyone who reaches it may turn its health off.
 
 mod answer;
+mod page;
 mod routes;
 mod server;
 mod settings;

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::answer::{self, Answer};
 use crate::server::Stop;
 use crate::state::App;
-use crate::{socket, stories, transfer};
+use crate::{page, socket, stories, transfer};
 
 /// Largest story that is accepted, bytes.
 const STORY_LIMIT: usize = 64 * 1024;
@@ -20,6 +20,7 @@ const STORY_LIMIT: usize = 64 * 1024;
 pub async fn answer(app: Rc<App>, request: Request<Incoming>, stop: Stop) -> Answer {
     let mut answer = route(&app, request, stop).await;
     let headers = answer.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     for (name, value) in [("x-release", &app.settings.release), ("x-color", &app.settings.color)] {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -50,19 +51,8 @@ async fn route(app: &Rc<App>, request: Request<Incoming>, stop: Stop) -> Answer 
         "/slow" | "/download" | "/ws" => not_allowed("GET, HEAD"),
         other => match other.strip_prefix("/api/stories/") {
             Some(id) => get(&request, || story(app, id)),
-            None => get(&request, || page(app, other)),
+            None => get(&request, || page::file(app, other)),
         },
-    }
-}
-
-/// A file of the page.
-fn page(app: &App, path: &str) -> Answer {
-    match path {
-        "/" => answer::file(
-            "text/plain; charset=utf-8",
-            format!("{} {}\n", app.settings.app, app.settings.release),
-        ),
-        _ => answer::problem(StatusCode::NOT_FOUND, "no such page"),
     }
 }
 

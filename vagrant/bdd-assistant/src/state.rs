@@ -50,7 +50,7 @@ impl App {
             color: &self.settings.color,
             port: self.settings.host_port.unwrap_or(self.port.get()),
             pid: std::process::id(),
-            started: self.started.to_string(),
+            started: format!("{:.3}", self.started),
             healthy: self.healthy.get(),
         }
     }
@@ -76,19 +76,19 @@ impl App {
 #[derive(Serialize)]
 pub struct Instance<'a> {
     /// Name of the app.
-    app: &'a str,
+    pub app: &'a str,
     /// Name of what runs.
-    release: &'a str,
+    pub release: &'a str,
     /// `blue`, `green` or `none`.
-    color: &'a str,
+    pub color: &'a str,
     /// The port that the host knows this instance by.
-    port: u16,
+    pub port: u16,
     /// Process id, in the container's own counting.
-    pid: u32,
+    pub pid: u32,
     /// When the process started, RFC 3339 in UTC.
-    started: String,
+    pub started: String,
     /// What the health check answers.
-    healthy: bool,
+    pub healthy: bool,
 }
 
 /// Which ids came, and which came twice.
