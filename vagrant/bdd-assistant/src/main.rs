@@ -41,6 +41,12 @@ async fn run() -> Result<ExitCode, String> {
     // Before anything else: PID 1 of a container has no default action for signals.
     let mut signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
 
+    if !settings.start_delay.is_zero() {
+        log(&format!(
+            "listens in {:?}, because START_DELAY_MS says so",
+            settings.start_delay
+        ));
+    }
     tokio::select! {
         () = tokio::time::sleep(settings.start_delay) => {}
         () = signals.stop() => return Ok(ExitCode::SUCCESS),
