@@ -91,10 +91,14 @@ pub fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 /// An error with its causes, on one line.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
+    let mut next = error.source();
+    while let Some(error) = next {
+        // Some errors tell their cause themselves.
+        let cause = error.to_string();
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = error.source();
     }
     text
 }
