@@ -6,7 +6,7 @@ built=/vagrant/target/release/bgctl
 
 if ! "$built" --version >/dev/null 2>&1; then
     echo "cannot run /vagrant/target/release/bgctl: build it with 'cargo build --release' on a Linux like this one" \
-        "(Rust from rustup.rs, packages gcc and protobuf-compiler), then provision again" >&2
+        "(Rust from rustup.rs, packages gcc, protobuf-compiler and libprotobuf-dev), then provision again" >&2
     exit 1
 fi
 if ! cmp --quiet "$built" /usr/local/bin/bgctl; then

@@ -59,4 +59,7 @@ if [ -n "$changed" ]; then
     systemctl daemon-reload
     # shellcheck disable=SC2086 # a list of words
     systemctl restart $services
+else
+    # shellcheck disable=SC2086
+    systemctl start $services
 fi
