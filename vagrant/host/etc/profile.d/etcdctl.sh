@@ -1,0 +1,1 @@
+export ETCDCTL_API=3

@@ -1,0 +1,90 @@
+# shellcheck shell=sh
+# `vagrant/sandbox test`: all tests, and what CI runs. Read by vagrant/sandbox, whose functions and variables it uses.
+
+passed=0 failed=0
+
+# check TITLE COMMAND...: runs it, counts it, goes on
+check() {
+    title=$1 started=$(date +%s)
+    shift
+    say "$title"
+    if "$@" </dev/null; then
+        passed=$((passed + 1))
+        say "$title: passed in $(($(date +%s) - started)) s"
+    else
+        failed=$((failed + 1))
+        say "$title: FAILED after $(($(date +%s) - started)) s"
+    fi
+}
+
+# The last line that is printed, however the tests end.
+sum_up() {
+    [ "$1" = 0 ] || [ "$failed" != 0 ] || failed=1
+    echo "$passed passed, $failed failed"
+}
+
+run_tests() {
+    need shellcheck shellcheck "to check the shell scripts"
+    need vagrant vagrant "to try the Vagrantfile"
+    prepare_build
+    command -v cargo-deny >/dev/null ||
+        stage "installing cargo-deny, which checks licences" cargo install --quiet --locked cargo-deny --version ^0.20
+    prepare_engine
+
+    check "format" cargo fmt --all --check
+    check "lints" cargo clippy --quiet --workspace --all-targets -- --deny warnings
+    check "shell scripts" shellcheck -x vagrant/sandbox vagrant/demo vagrant/push-release vagrant/walk \
+        vagrant/container/init vagrant/provision/*.sh .ci/run
+    check "licences and sources" cargo deny --log-level error check licenses bans sources
+    check "tests without a host" hermetic_tests
+
+    stage "building bgctl" cargo build --release --package bgctl
+    stage "building the demo app" build_demo
+    host=bgctl-test
+    remove_host >/dev/null
+    boot $host
+    export BGCTL_HOST=$host
+    check "tests on hosts" system_tests
+    [ "$failed" != 0 ] || remove_host >/dev/null
+
+    vagrant_tests
+    [ "$failed" = 0 ]
+}
+
+hermetic_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --workspace -E 'not binary(system)'
+    else
+        # shellcheck disable=SC2046 # a list of words
+        cargo test --workspace --lib --bins $(
+            find tests -maxdepth 1 -name '*.rs' ! -name system.rs | sed 's|.*/|--test |; s|\.rs$||'
+        )
+    fi
+}
+
+system_tests() {
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --test system
+    else
+        cargo test --test system
+    fi
+}
+
+# Vagrant for real, with the provider that needs no hypervisor, beside whatever the user has running.
+vagrant_tests() {
+    export VAGRANT_HOME="$CARGO_TARGET_DIR/vagrant/home" VAGRANT_DOTFILE_PATH="$CARGO_TARGET_DIR/vagrant/machine"
+    export VAGRANT_CHECKPOINT_DISABLE=1 BGCTL_HOSTS=1 BGCTL_IMAGE="$image"
+    mkdir -p "$VAGRANT_HOME"
+    vagrant destroy --force >/dev/null 2>&1 || true
+    check "vagrant up --provider=docker" vagrant up --provider=docker
+    check "the article's walk" vagrant ssh -c 'sudo sh /vagrant/vagrant/walk'
+    check "vagrant destroy" vagrant destroy --force
+    check "the Vagrantfile for VirtualBox" validate_virtualbox
+}
+
+# Vagrant looks at the block of a provider only where that one is there: as far as it asks, a version is enough.
+validate_virtualbox() {
+    printf '#!/bin/sh\necho 7.0.20r163906\n' >"$VAGRANT_HOME/VBoxManage"
+    chmod +x "$VAGRANT_HOME/VBoxManage"
+    PATH="$VAGRANT_HOME:$PATH" VAGRANT_DEFAULT_PROVIDER=virtualbox vagrant validate
+}
