@@ -64,7 +64,8 @@ fn line(app: &AppName, body: &str) -> String {
     format!("{START}{app} sha256:{}", hex(body))
 }
 
-fn hex(body: &str) -> String {
+/// The sha256 of a text as hexadecimal digits.
+pub(super) fn hex(body: &str) -> String {
     let mut hex = String::new();
     for byte in Sha256::digest(body.as_bytes()) {
         // Writing to a string cannot fail.
