@@ -1,1 +1,68 @@
 //! Text from values: the template unit, the nginx site, the environment file. Escaping belongs to the file type.
+//!
+//! `templates/` holds one file for each struct in here; `units/` holds what is shipped as it is.
+
+mod check;
+mod environment;
+pub mod escape;
+pub mod seal;
+mod site;
+mod support;
+mod unit;
+
+use askama::Template;
+use camino::Utf8Path;
+use eyre::WrapErr as _;
+
+use crate::model::{App, Color, DockerSettings, Release, ReleaseId};
+
+pub use support::support;
+
+/// The template unit of an app, `APP@.service`, sealed. `bgctl` is the program that checks the health, `docker` the
+/// client and engine of a container.
+///
+/// Fails where a value of the app cannot stand in a unit file.
+pub fn unit(app: &App, bgctl: &Utf8Path, docker: &DockerSettings) -> eyre::Result<String> {
+    let unit = unit::Unit::new(app, bgctl, docker)?;
+    let text = unit
+        .render()
+        .wrap_err_with(|| format!("cannot render the unit of {}", app.name))?;
+    Ok(seal::seal(&app.name, &text))
+}
+
+/// The nginx site of an app, sealed. `state` is the app's folder of state (`/var/lib/bgctl/APP`), `socket` the unix
+/// socket of its second look (`/run/bgctl/APP.sock`).
+///
+/// Fails where a value of the app cannot stand in an nginx configuration.
+pub fn site(app: &App, state: &Utf8Path, socket: &Utf8Path) -> eyre::Result<String> {
+    let site = site::Site::new(app, state, socket)?;
+    let text = site
+        .render()
+        .wrap_err_with(|| format!("cannot render the nginx site of {}", app.name))?;
+    Ok(seal::seal(&app.name, &text))
+}
+
+/// The environment file of the instance of `color`, with what makes it run `release`: `PORT.env`. May hold secrets.
+///
+/// Fails where a value cannot be handed through systemd, or where the unit runs another kind of thing.
+pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<String> {
+    let fail = || format!("cannot render the environment of release {}", release.id);
+    let environment = environment::Environment::new(app, color, release).wrap_err_with(fail)?;
+    environment.render().wrap_err_with(fail)
+}
+
+/// The release that an environment file pins: reads its first line, as [`environment`] writes it.
+pub fn pinned_release(text: &str) -> Option<ReleaseId> {
+    let value = text.lines().next()?.strip_prefix("BGCTL_RELEASE=")?;
+    ReleaseId::parse(value).ok()
+}
+
+/// The name itself where it has at most `max` bytes, else its start and a hash of the whole, `max` bytes together.
+fn short(name: &str, max: usize) -> String {
+    if name.len() <= max {
+        return name.to_owned();
+    }
+    let hash = seal::hex(name).chars().take(8).collect::<String>();
+    let start: String = name.chars().take(max.saturating_sub(hash.len() + 1)).collect();
+    format!("{start}-{hash}")
+}

@@ -1,0 +1,126 @@
+//! The seal: the last line of every file that bgctl renders. It tells bgctl's own files from everybody else's, and
+//! untouched ones from those that a person edited.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::AppName;
+
+const START: &str = "# bgctl ";
+
+/// What the seal of a file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seal {
+    /// bgctl wrote the file for this app, and nobody changed it since.
+    Intact(AppName),
+    /// bgctl wrote it for this app, and somebody changed it since.
+    Edited(AppName),
+    /// bgctl did not write it.
+    Foreign,
+}
+
+/// The text with its seal as one more line: `# bgctl APP sha256:HEX` over all bytes before that line.
+#[must_use]
+pub fn seal(app: &AppName, text: &str) -> String {
+    let mut text = text.to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let line = line(app, &text);
+    text + &line + "\n"
+}
+
+/// The text of a file that belongs to no app, with its seal as one more line: `# bgctl sha256:HEX`.
+#[must_use]
+pub fn seal_support(text: &str) -> String {
+    let hex = hex(text);
+    format!("{text}# bgctl sha256:{hex}\n")
+}
+
+/// Whether the file is as [`seal_support`] made it, of whatever version of bgctl: then it may be replaced.
+pub fn is_intact_support(text: &str) -> bool {
+    text.rsplit_once("# bgctl sha256:")
+        .is_some_and(|(body, _)| seal_support(body) == text)
+}
+
+/// Reads the seal of a file. Empty lines after it do not matter for whose the file is, but they are a change.
+pub fn check(text: &str) -> Seal {
+    let kept = text.trim_end_matches(['\n', '\r', ' ', '\t']);
+    let start = kept.rfind('\n').map_or(0, |newline| newline + 1);
+    let (body, last) = kept.split_at(start);
+    let app = last
+        .strip_prefix(START)
+        .and_then(|rest| rest.split_once(" sha256:"))
+        .and_then(|(app, _)| AppName::parse(app).ok());
+    match app {
+        None => Seal::Foreign,
+        Some(app) if text.strip_prefix(body) == Some(&(line(&app, body) + "\n")) => Seal::Intact(app),
+        Some(app) => Seal::Edited(app),
+    }
+}
+
+fn line(app: &AppName, body: &str) -> String {
+    format!("{START}{app} sha256:{}", hex(body))
+}
+
+/// The sha256 of a text as hexadecimal digits.
+pub(super) fn hex(body: &str) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(body.as_bytes()) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shop() -> AppName {
+        AppName::parse("shop").unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_is_intact() {
+        for text in ["", "a", "a\n", "a\n\n", "a\n# bgctl other sha256:00\n"] {
+            assert_eq!(check(&seal(&shop(), text)), Seal::Intact(shop()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_changed_byte_shows() {
+        let sealed = seal(&shop(), "[Service]\nType=exec\n");
+        for at in 0..sealed.len() {
+            let mut bytes = sealed.clone().into_bytes();
+            bytes[at] ^= 1;
+            let changed = String::from_utf8(bytes).unwrap();
+            assert_ne!(check(&changed), Seal::Intact(shop()), "byte {at}");
+        }
+        assert_eq!(check(&format!("# mine\n{sealed}")), Seal::Edited(shop()));
+        assert_eq!(check(&format!("{sealed}\n")), Seal::Edited(shop()));
+    }
+
+    #[test]
+    fn files_of_others_are_foreign() {
+        let below = format!("{}MaxTasks=1\n", seal(&shop(), "[Service]\n"));
+        for text in ["", "\n", "[Service]\n", "# bgctl\n", "# bgctl ../x sha256:00\n", &below] {
+            assert_eq!(check(text), Seal::Foreign, "{text:?}");
+        }
+    }
+    #[test]
+    fn files_of_no_app() {
+        let sealed = seal_support("[Service]\n");
+        assert!(is_intact_support(&sealed));
+        assert_eq!(check(&sealed), Seal::Foreign);
+        for changed in [
+            "[Service]\n",
+            "",
+            &sealed.replace("Service", "Unit"),
+            &format!("{sealed}\n"),
+        ] {
+            assert!(!is_intact_support(changed), "{changed:?}");
+        }
+    }
+}

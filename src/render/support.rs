@@ -1,0 +1,53 @@
+//! What is shipped as it is.
+
+use camino::Utf8Path;
+
+use super::{check, seal};
+use crate::model::Invalid;
+
+/// The program as the shipped units name it.
+const PACKAGED: &str = "/usr/bin/bgctl";
+
+/// The files that every host needs once, whatever apps it has: path below `/` and contents, sealed by
+/// [`seal::seal_support`]. They call `bgctl` where that is not `/usr/bin/bgctl`.
+///
+/// Fails with [`Invalid`] where the path cannot stand in a unit file.
+pub fn support(bgctl: &Utf8Path) -> Result<[(&'static str, String); 2], Invalid> {
+    let bgctl = check::program("the path of bgctl", bgctl)?.replace('%', "%%");
+    let file = |text: &str| seal::seal_support(&text.replace(PACKAGED, &bgctl));
+    Ok([
+        (
+            "etc/systemd/system/bgctl-switch@.service",
+            file(include_str!("../../units/bgctl-switch@.service")),
+        ),
+        (
+            "etc/systemd/system/nginx.service.d/bgctl.conf",
+            file(include_str!("../../units/nginx.service.d/bgctl.conf")),
+        ),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_program_is_called() {
+        let [(_, switch), (_, nginx)] = support("/opt/x%/bgctl".into()).unwrap();
+        assert!(switch.contains("ExecStart=/opt/x%%/bgctl run %i\n"), "{switch}");
+        assert!(!switch.contains(PACKAGED));
+        assert!(seal::is_intact_support(&switch) && seal::is_intact_support(&nginx));
+        assert!(support("/opt/my tools/bgctl".into()).is_err());
+    }
+
+    #[test]
+    fn shipped_files_are_no_templates() {
+        for text in [
+            include_str!("../../units/bgctl-switch@.service"),
+            include_str!("../../units/nginx.service"),
+            include_str!("../../units/nginx.service.d/bgctl.conf"),
+        ] {
+            assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The template unit of an app.
+
+use std::time::Duration;
+
+use askama::Template;
+use camino::Utf8Path;
+
+use super::check;
+use crate::model::{App, AppName, Color, DockerSettings, Invalid, Program, Run, Runtime};
+
+/// What `systemctl start` may take beyond the health check's own deadline, seconds: the container's start, and an
+/// engine that is itself just starting.
+const START_MARGIN: u64 = 30;
+
+/// `templates/app@.service`.
+#[derive(Debug, Template)]
+#[template(path = "app@.service", config = "templates/askama.toml")]
+pub struct Unit<'a> {
+    app: &'a AppName,
+    bgctl: &'a str,
+    docker: Option<Docker<'a>>,
+    program: Option<Sandbox<'a>>,
+    credentials: Vec<(&'a str, &'a str)>,
+    stop_seconds: u64,
+    start_seconds: u64,
+    service: &'a [String],
+}
+
+/// The docker client, and the engine's socket.
+#[derive(Debug)]
+struct Docker<'a> {
+    program: &'a str,
+    socket: &'a str,
+}
+
+/// What a program of the host may use.
+#[derive(Debug)]
+struct Sandbox<'a> {
+    working_directory: Option<&'a str>,
+    state_user: Option<String>,
+    memory: Option<u64>,
+    privileged_port: bool,
+}
+
+impl<'a> Unit<'a> {
+    /// The unit of `app`; fails with [`Invalid`] where a value cannot stand in it.
+    pub fn new(app: &'a App, bgctl: &'a Utf8Path, docker: &'a DockerSettings) -> Result<Self, Invalid> {
+        let run = &app.run;
+        let (docker, program) = match &run.runtime {
+            Runtime::Docker(_) => (Some(Docker::new(docker)?), None),
+            Runtime::Program(program) => (None, Some(Sandbox::new(app, program)?)),
+        };
+        Ok(Self {
+            app: &app.name,
+            bgctl: check::program("the path of bgctl", bgctl)?,
+            docker,
+            program,
+            credentials: credentials(run)?,
+            stop_seconds: seconds(run.stop_timeout),
+            start_seconds: seconds(app.health.deadline) + START_MARGIN,
+            service: &run.service,
+        })
+    }
+}
+
+impl<'a> Docker<'a> {
+    fn new(settings: &'a DockerSettings) -> Result<Self, Invalid> {
+        Ok(Self {
+            program: check::program("the path of docker", &settings.program)?,
+            socket: check::unit_path("the socket of docker", &settings.socket)?,
+        })
+    }
+}
+
+impl<'a> Sandbox<'a> {
+    fn new(app: &'a App, program: &'a Program) -> Result<Self, Invalid> {
+        let working_directory = program.working_directory.as_deref();
+        Ok(Self {
+            working_directory: working_directory
+                .map(|path| check::unit_path("a working directory", path))
+                .transpose()?,
+            state_user: program
+                .state_directory
+                .then(|| super::short(&format!("bg-{}", app.name), USER_NAME_MAX)),
+            memory: app.run.memory,
+            privileged_port: Color::BOTH.iter().any(|color| app.ports.get(*color).is_privileged()),
+        })
+    }
+}
+
+/// The longest name of a user (utmp(5), and what systemd.exec(5), `User=` takes).
+const USER_NAME_MAX: usize = 31;
+
+fn credentials(run: &Run) -> Result<Vec<(&str, &str)>, Invalid> {
+    let checked = |(id, path)| {
+        Ok((
+            check::credential(id)?,
+            check::unit_path("the file of a credential", path)?,
+        ))
+    };
+    run.credentials
+        .iter()
+        .map(|(id, path)| (id.as_str(), path.as_path()))
+        .map(checked)
+        .collect()
+}
+
+/// Whole seconds, as `docker stop` wants them, rounded up.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
