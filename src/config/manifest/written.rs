@@ -1,0 +1,111 @@
+//! The manifest as written: every key optional, every single value checked.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::value::{
+    AbsolutePath, CredentialId, DockerOption, HealthPath, Line, PortNumber, ServiceLine, Size, Status, Time, Volume,
+};
+use crate::model::{AppName, EnvName, ImageRef, Listen, ServerName};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Manifest {
+    pub(super) name: Option<AppName>,
+    pub(super) run: Option<Spanned<Run>>,
+    #[serde(default)]
+    pub(super) ports: Ports,
+    pub(super) health: Option<Spanned<Health>>,
+    #[serde(default)]
+    pub(super) verify: Verify,
+    #[serde(default)]
+    pub(super) nginx: Nginx,
+    #[serde(default)]
+    pub(super) bake: Bake,
+    #[serde(default)]
+    pub(super) drain: Drain,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Run {
+    pub(super) image: Option<Spanned<ImageRef>>,
+    pub(super) container_port: Option<Spanned<PortNumber>>,
+    pub(super) volumes: Option<Spanned<Vec<Volume>>>,
+    pub(super) docker_options: Option<Spanned<Vec<DockerOption>>>,
+    pub(super) exec: Option<Spanned<AbsolutePath>>,
+    pub(super) working_directory: Option<Spanned<AbsolutePath>>,
+    pub(super) state_directory: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(super) args: Vec<Line>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<EnvName, Line>,
+    pub(super) env_file: Option<AbsolutePath>,
+    #[serde(default)]
+    pub(super) credentials: BTreeMap<CredentialId, AbsolutePath>,
+    pub(super) memory: Option<Spanned<Size>>,
+    pub(super) stop_timeout: Option<Spanned<Time>>,
+    #[serde(default)]
+    pub(super) service: Vec<ServiceLine>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Ports {
+    pub(super) blue: Option<Spanned<PortNumber>>,
+    pub(super) green: Option<Spanned<PortNumber>>,
+    #[serde(default)]
+    pub(super) allow_privileged: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Health {
+    pub(super) path: Option<Spanned<HealthPath>>,
+    pub(super) expect: Option<Spanned<Status>>,
+    pub(super) tcp: Option<Spanned<bool>>,
+    pub(super) command: Option<Spanned<Vec<Line>>>,
+    pub(super) interval: Option<Spanned<Time>>,
+    pub(super) timeout: Option<Spanned<Time>>,
+    pub(super) deadline: Option<Spanned<Time>>,
+    pub(super) healthy_for: Option<Spanned<Time>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Verify {
+    #[serde(default)]
+    pub(super) commands: Vec<Spanned<String>>,
+    pub(super) timeout: Option<Spanned<Time>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Nginx {
+    pub(super) server_name: Option<Spanned<Vec<Spanned<ServerName>>>>,
+    pub(super) listen: Option<Spanned<Vec<Spanned<Listen>>>>,
+    #[serde(default)]
+    pub(super) default_server: bool,
+    pub(super) certificate: Option<Spanned<AbsolutePath>>,
+    pub(super) certificate_key: Option<Spanned<AbsolutePath>>,
+    pub(super) max_body_size: Option<Size>,
+    pub(super) read_timeout: Option<Spanned<Time>>,
+    pub(super) send_timeout: Option<Spanned<Time>>,
+    pub(super) include: Option<AbsolutePath>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Bake {
+    pub(super) duration: Option<Time>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Drain {
+    pub(super) timeout: Option<Time>,
+    #[serde(default)]
+    pub(super) keep_warm: bool,
+}

@@ -1,0 +1,25 @@
+//! Single values of a configuration file: each type has checked what it holds.
+
+mod docker;
+mod quantity;
+mod text;
+
+pub(super) use docker::{DockerOption, Volume};
+pub(super) use quantity::{PortNumber, Size, Status, Time};
+pub(super) use text::{AbsolutePath, CredentialId, HealthPath, Line, ServiceLine};
+
+/// Declares a type that is read from a `$from` by `$parse`.
+macro_rules! value {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $from:ty, $parse:path) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(in crate::config) struct $name(pub(in crate::config) $inner);
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $parse(<$from as serde::Deserialize>::deserialize(deserializer)?).map(Self).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+use value;
