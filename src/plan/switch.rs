@@ -61,7 +61,8 @@ fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed) -> Resu
             switch: switch.clone(),
         });
     }
-    let from = stored.cursor.active;
+    // Where a hand at work or a restored store made them differ, users are where nginx sends them.
+    let from = observed.serving.or(stored.cursor.active);
     let to = from.map_or(Color::Blue, Color::other);
     let mut steps = stage(app, to, release, observed);
     steps.extend(promote(app, stored, to, release, observed));
