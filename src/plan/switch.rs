@@ -66,8 +66,9 @@ fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed) -> Resu
     let to = from.map_or(Color::Blue, Color::other);
     let mut steps = stage(app, to, release, observed);
     steps.extend(promote(app, stored, to, release, observed));
-    if let Some(old) = from {
-        steps.extend(retire(app, old));
+    let old = observed.instances.get(to.other());
+    if from.is_some() || old.enabled || !old.state.is_down() {
+        steps.extend(retire(app, to.other()));
     }
     Ok(Plan {
         app: app.name.clone(),
