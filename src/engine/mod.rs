@@ -95,16 +95,25 @@ async fn take_back(
 
 /// How often in a row the last thing failed that is tried again now; none where something else comes next.
 fn retries(plan: &Plan, events: &[Event]) -> Option<u32> {
-    let again = match (events.last()?, next(plan, events)) {
-        (Event::Failed { step, .. }, Next::Do(again)) | (Event::UndoFailed { step, .. }, Next::Undo(again)) => {
-            *step == again
-        }
+    let last = failed(events.last()?)?;
+    let again = match next(plan, events) {
+        Next::Do(step) => last == (step, false),
+        Next::Undo(step) => last == (step, true),
         _ => false,
     };
     let ended = events
         .iter()
         .rev()
         .filter(|event| !matches!(event, Event::Started { .. } | Event::UndoStarted { .. }));
-    let failed = ended.take_while(|event| matches!(event, Event::Failed { .. } | Event::UndoFailed { .. }));
-    again.then(|| u32::try_from(failed.count()).unwrap_or(u32::MAX))
+    let failures = ended.take_while(|event| failed(event) == Some(last));
+    again.then(|| u32::try_from(failures.count()).unwrap_or(u32::MAX))
+}
+
+/// The step that failed, and whether it was its undo.
+fn failed(event: &Event) -> Option<(usize, bool)> {
+    match event {
+        Event::Failed { step, .. } => Some((*step, false)),
+        Event::UndoFailed { step, .. } => Some((*step, true)),
+        _ => None,
+    }
 }

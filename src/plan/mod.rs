@@ -35,7 +35,7 @@ pub struct Plan {
     pub release: ReleaseId,
     /// The release that was active.
     pub replaces: Option<ReleaseId>,
-    /// The color that was active.
+    /// The color that was active: where nginx sent requests, or where the cursor was if it sent them nowhere.
     pub from: Option<Color>,
     /// The color that becomes active.
     pub to: Color,

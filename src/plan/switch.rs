@@ -1,6 +1,6 @@
 //! The plans of `bgctl switch` and `bgctl rollback`.
 
-use crate::model::{App, Color, Observed, Release, ReleaseId, Stored};
+use crate::model::{ActiveState, App, Color, InstanceState, Observed, Release, ReleaseId, Stored};
 
 use super::{OnFailure, Plan, PlannedStep, Refusal, Step, Verb};
 
@@ -61,12 +61,14 @@ fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed) -> Resu
             switch: switch.clone(),
         });
     }
-    let from = stored.cursor.active;
+    // Where a hand at work or a restored store made them differ, users are where nginx sends them.
+    let from = observed.serving.or(stored.cursor.active);
     let to = from.map_or(Color::Blue, Color::other);
     let mut steps = stage(app, to, release, observed);
     steps.extend(promote(app, stored, to, release, observed));
-    if let Some(old) = from {
-        steps.extend(retire(app, old));
+    let old = observed.instances.get(to.other());
+    if from.is_some() || old.enabled || !old.state.is_down() {
+        steps.extend(retire(app, to.other()));
     }
     Ok(Plan {
         app: app.name.clone(),
@@ -83,16 +85,13 @@ fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed) -> Resu
 /// The release runs and is proven in the idle color.
 fn stage(app: &App, color: Color, release: &ReleaseId, observed: &Observed) -> Vec<PlannedStep> {
     let idle = observed.instances.get(color);
-    let warm = idle.state == crate::model::ActiveState::Active && idle.pinned.as_ref() == Some(release);
+    let warm = idle.state == ActiveState::Active && idle.pinned.as_ref() == Some(release);
     let mut steps = Vec::new();
     if warm {
         let reason = format!("{release} still runs in {color}; prove that it is healthy");
         steps.push(undoable(Step::Start { color }, [], reason));
     } else {
-        if !idle.state.is_down() {
-            let reason = format!("{color} is idle and still runs something else");
-            steps.push(undoable(Step::Stop { color }, [], reason));
-        }
+        steps.extend(clear(color, idle));
         let before = Step::Pin {
             color,
             release: idle.pinned.clone(),
@@ -121,9 +120,25 @@ fn stage(app: &App, color: Color, release: &ReleaseId, observed: &Observed) -> V
         let reason = "the manifest's own checks, before it takes traffic".to_owned();
         steps.push(undoable(Step::Verify { color }, [], reason));
     }
-    let undo = (!idle.enabled).then_some(Step::Disable { color });
+    // A warm color that is enabled was so before; any other one was disabled when it was cleared.
+    let undo = (!warm || !idle.enabled).then_some(Step::Disable { color });
     let reason = format!("from the promote on {color} must come back after a reboot");
     steps.push(undoable(Step::Enable { color }, undo, reason));
+    steps
+}
+
+/// Nothing else runs in the idle color, nor comes back in it with a reboot: a start leaves alone what runs, and the wrong
+/// release would take the traffic.
+fn clear(color: Color, idle: &InstanceState) -> Vec<PlannedStep> {
+    let mut steps = Vec::new();
+    if idle.enabled {
+        let reason = format!("{color} must not come back by itself with a reboot while its release changes");
+        steps.push(undoable(Step::Disable { color }, [Step::Enable { color }], reason));
+    }
+    if idle.enabled || !idle.state.is_down() {
+        let reason = format!("{color} is idle and must not run anything else");
+        steps.push(undoable(Step::Stop { color }, [], reason));
+    }
     steps
 }
 
