@@ -8,8 +8,8 @@
 //! |---|---|
 //! | [`options`] | the command line, and what it may ask for |
 //! | [`target`] | where load may go: this machine, and its containers |
-//! | [`run`] | one run, from the first connection to the report |
-//! | [`report`] | what is told at the end |
+//! | [`run()`] | one run, from the first connection to the report |
+//! | [`report`], `summary` | what is told at the end: to programs, to people |
 //! | `connection` | one connection: open, exchange |
 //! | `failure` | the kinds of failure |
 //! | `worker` | keep-alive connections with short requests |
@@ -28,6 +28,7 @@ mod pace;
 pub mod report;
 mod run;
 mod samples;
+mod summary;
 mod tally;
 pub mod target;
 mod transfer;
