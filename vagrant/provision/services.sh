@@ -49,8 +49,9 @@ if id vagrant >/dev/null 2>&1; then
     usermod --append --groups docker vagrant
 fi
 
-# shellcheck disable=SC2086 # a list of words
-systemctl --quiet enable $services
+for service in $services; do
+    systemctl --quiet is-enabled "$service" || systemctl --quiet enable "$service"
+done
 
 # In the build of the image nothing runs yet.
 [ -d /run/systemd/system ] || exit 0
