@@ -1,0 +1,145 @@
+//! Why a pull failed, for an operator. The engine tells its registry's errors as text only.
+
+use bollard::errors::Error;
+
+use super::names;
+use crate::model::{Digest, Hinted, ImageRef};
+
+/// A pull that failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PullError {
+    /// A login is configured and cannot be read.
+    #[error("cannot read the login from Docker's config.json: {0}")]
+    Login(String),
+    /// The engine or the registry said no.
+    #[error(transparent)]
+    Engine(#[from] Error),
+}
+
+/// What kind of failure the engine's words mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    NoSuchImage,
+    Denied,
+    Unreachable,
+    Other,
+}
+
+/// The error of a pull of `reference`. `here` is the digest of the image that this host already has under that name.
+pub(super) fn pull(reference: &ImageRef, here: Option<&Digest>, error: &PullError) -> eyre::Report {
+    let said = match error {
+        PullError::Engine(Error::DockerResponseServerError { message, .. }) => message.clone(),
+        PullError::Engine(Error::DockerStreamError { error }) => error.clone(),
+        other => other.to_string(),
+    };
+    let registry = match names::registry(reference.repository()) {
+        host if host.starts_with("https://") => "docker.io",
+        host => host,
+    };
+    let (what, mut hint) = match kind(&said) {
+        Kind::NoSuchImage => (
+            format!("there is no such image in registry {registry}"),
+            format!("push it first, or see what is there: {said}"),
+        ),
+        Kind::Denied => (
+            format!("registry {registry} refused access ({said})"),
+            format!("check the name, and log in with `docker login {registry}` as the user that runs bgctl"),
+        ),
+        Kind::Unreachable => (
+            format!("registry {registry} cannot be reached ({said})"),
+            "check the registry and the network".to_owned(),
+        ),
+        Kind::Other => (said, "try `docker pull` with the same reference".to_owned()),
+    };
+    if let Some(digest) = here {
+        let image = format!("{}@{digest}", reference.repository());
+        hint = format!("{hint}; the image that is here already needs no registry: --image {image}");
+    }
+    Hinted::new(format!("cannot pull image {reference}: {what}"), hint).into()
+}
+
+fn kind(said: &str) -> Kind {
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if has(&[
+        "access denied",
+        "unauthorized",
+        "no basic auth",
+        "authentication required",
+        "denied:",
+        "Forbidden",
+    ]) {
+        Kind::Denied
+    } else if has(&["manifest unknown", "not found: manifest", "name unknown", "not found"]) {
+        Kind::NoSuchImage
+    } else if has(&[
+        "dial tcp",
+        "no such host",
+        "connection refused",
+        "timeout",
+        "Client.Timeout",
+        "i/o",
+        "EOF",
+        "TLS",
+    ]) {
+        Kind::Unreachable
+    } else {
+        Kind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Docker 20.10 says them.
+    #[test]
+    fn the_engines_words() {
+        let cases = [
+            (
+                "manifest for localhost:5000/shop:nope not found: manifest unknown: manifest unknown",
+                Kind::NoSuchImage,
+            ),
+            (
+                "Get \"http://localhost:5999/v2/\": dial tcp 127.0.0.1:5999: connect: connection refused",
+                Kind::Unreachable,
+            ),
+            (
+                "Get \"https://no-such-host.invalid/v2/\": dial tcp: lookup no-such-host.invalid: no such host",
+                Kind::Unreachable,
+            ),
+            (
+                "pull access denied for shop, repository does not exist or may require 'docker login': denied: \
+                 requested access to the resource is denied",
+                Kind::Denied,
+            ),
+            (
+                "Get \"https://r.example/v2/shop/manifests/1\": no basic auth credentials",
+                Kind::Denied,
+            ),
+            ("no space left on device", Kind::Other),
+        ];
+        for (said, expected) in cases {
+            assert_eq!(kind(said), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_here_is_offered() {
+        let reference = ImageRef::parse("localhost:5000/shop:1").unwrap();
+        let digest = Digest::parse(format!("sha256:{}", "0a".repeat(32))).unwrap();
+        let down = PullError::Engine(Error::DockerStreamError {
+            error: "dial tcp 127.0.0.1:5000: connect: connection refused".into(),
+        });
+        let report = pull(&reference, Some(&digest), &down);
+        let message = report.to_string();
+        assert!(
+            message.starts_with("cannot pull image localhost:5000/shop:1: registry localhost:5000 cannot be reached"),
+            "{message}"
+        );
+        let hint = Hinted::find(&report).unwrap().hint();
+        assert!(
+            hint.ends_with(&format!("--image localhost:5000/shop@{digest}")),
+            "{hint}"
+        );
+    }
+}

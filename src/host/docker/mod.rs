@@ -1,0 +1,214 @@
+//! The Docker engine: what an image reference means here and now, pinned.
+//!
+//! Containers are run by units, not by this module.
+
+mod credentials;
+mod explain;
+mod names;
+
+use bollard::errors::Error;
+use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::query_parameters::{CreateImageOptionsBuilder, StatsOptionsBuilder};
+use camino::Utf8Path;
+use eyre::WrapErr as _;
+use futures_util::StreamExt as _;
+
+use crate::model::{Digest, Hint as _, Hinted, ImageRef, PinnedImage};
+
+/// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
+const TIMEOUT: u64 = 120;
+
+/// A line of a pull's progress.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PullEvent {
+    /// The layer, a short id; none where the line is about the whole image.
+    pub layer: Option<String>,
+    /// What happens to it, as in `Downloading` or `Pull complete`.
+    pub status: String,
+    /// How much of it is done, bytes.
+    pub current: Option<u64>,
+    /// How much it is in all, bytes.
+    pub total: Option<u64>,
+}
+
+/// This host's Docker engine.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    engine: bollard::Docker,
+}
+
+impl Docker {
+    /// Connects to the engine at `socket`, and agrees with it on a version of its API. Fails where no engine answers.
+    pub async fn connect(socket: &Utf8Path) -> eyre::Result<Self> {
+        let connect = async {
+            let engine = bollard::Docker::connect_with_unix(socket.as_str(), TIMEOUT, bollard::API_DEFAULT_VERSION)?;
+            engine.negotiate_version().await
+        };
+        let engine = connect
+            .await
+            .wrap_err_with(|| format!("cannot reach Docker at {socket}"))
+            .hint("start it with `systemctl start docker`, or set [docker] socket in bgctl.toml")?;
+        Ok(Self { engine })
+    }
+
+    /// Pins what `reference` means now. `on_event` hears of a pull's progress.
+    ///
+    /// * With a digest it means that, and is pulled only where it is not here.
+    /// * An image of this host that never was in a registry under this name (built, imported or tagged here) is pinned by
+    ///   its id; no registry is asked.
+    /// * Anything else is pulled anew, so that a moved tag means what it was moved to. Of an image for several
+    ///   architectures the digest is that of the whole list, which is what `docker run REPOSITORY@DIGEST` takes.
+    ///
+    /// Fails where there is no such image, or its registry cannot be reached or asks for a login.
+    pub async fn resolve(
+        &self,
+        reference: &ImageRef,
+        on_event: &mut dyn FnMut(PullEvent),
+    ) -> eyre::Result<PinnedImage> {
+        if let Ok(id) = Digest::parse(reference.as_str()) {
+            return self.local(reference, &id).await;
+        }
+        let here = self.inspect(reference.as_str()).await?;
+        let known = here
+            .as_ref()
+            .and_then(|image| names::digest_in(image, reference.repository()));
+        match (&here, reference.digest(), known) {
+            (Some(_), Some(digest), _) => registry(reference, digest),
+            (Some(image), None, None) => Ok(PinnedImage::Local { id: id_of(image)? }),
+            (_, wanted, known) => {
+                let pulled = self.pull(reference, on_event).await;
+                let pulled = pulled.map_err(|error| explain::pull(reference, known.as_ref(), &error))?;
+                match wanted.or(pulled) {
+                    Some(digest) => registry(reference, digest),
+                    None => self.pulled_digest(reference).await,
+                }
+            }
+        }
+    }
+
+    /// Whether an image is on this host.
+    pub async fn exists(&self, image: &PinnedImage) -> eyre::Result<bool> {
+        Ok(self.inspect(&image.to_string()).await?.is_some())
+    }
+
+    /// The memory that a container uses, bytes, as `docker stats` counts it: without the page cache that can be dropped.
+    /// None where there is no such container, or it does not run.
+    pub async fn memory(&self, container: &str) -> eyre::Result<Option<u64>> {
+        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
+        let mut answers = std::pin::pin!(self.engine.stats(container, Some(options)));
+        let stats = match answers.next().await {
+            None | Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => return Ok(None),
+            Some(stats) => stats.wrap_err_with(|| format!("cannot read the memory of container {container}"))?,
+        };
+        let memory = stats.memory_stats.unwrap_or_default();
+        let details = memory.stats.unwrap_or_default();
+        // cgroup v2 and v1 have different names for it.
+        let cache = details
+            .get("inactive_file")
+            .or_else(|| details.get("total_inactive_file"));
+        Ok(memory
+            .usage
+            .map(|usage| usage.saturating_sub(cache.copied().unwrap_or_default())))
+    }
+
+    async fn local(&self, reference: &ImageRef, id: &Digest) -> eyre::Result<PinnedImage> {
+        match self.inspect(id.as_str()).await? {
+            Some(image) => Ok(PinnedImage::Local { id: id_of(&image)? }),
+            None => Err(Hinted::new(
+                format!("cannot find image {reference}: there is none with this id on this host"),
+                "see `docker images --no-trunc`, or name it with its repository",
+            )
+            .into()),
+        }
+    }
+
+    async fn inspect(&self, image: &str) -> eyre::Result<Option<ImageInspect>> {
+        match self.engine.inspect_image(image).await {
+            Ok(image) => Ok(Some(image)),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => Err(error).wrap_err_with(|| format!("cannot look at image {image}")),
+        }
+    }
+
+    /// Pulls; the digest that the engine names at the end.
+    async fn pull(
+        &self,
+        reference: &ImageRef,
+        on_event: &mut dyn FnMut(PullEvent),
+    ) -> Result<Option<Digest>, explain::PullError> {
+        let login = credentials::for_registry(names::registry(reference.repository())).await?;
+        // The engine takes a digest in the place of a tag.
+        let digest = reference.digest();
+        let tag = digest.as_ref().map_or(reference.tag(), |digest| Some(digest.as_str()));
+        let options = CreateImageOptionsBuilder::default()
+            .from_image(reference.repository())
+            .tag(tag.unwrap_or_default())
+            .build();
+        let mut lines = std::pin::pin!(self.engine.create_image(Some(options), None, login));
+        let mut pulled = None;
+        while let Some(line) = lines.next().await {
+            let line = line?;
+            pulled = pulled.or_else(|| line.status.as_deref().and_then(digest_line));
+            on_event(event(line));
+        }
+        Ok(pulled)
+    }
+
+    async fn pulled_digest(&self, reference: &ImageRef) -> eyre::Result<PinnedImage> {
+        let image = self.inspect(reference.as_str()).await?;
+        let digest = image.and_then(|image| names::digest_in(&image, reference.repository()));
+        let digest =
+            digest.ok_or_else(|| eyre::eyre!("cannot pin image {reference}: the engine names no digest of it"))?;
+        registry(reference, digest)
+    }
+}
+
+fn registry(reference: &ImageRef, digest: Digest) -> eyre::Result<PinnedImage> {
+    let repository = ImageRef::parse(reference.repository())?;
+    Ok(PinnedImage::Registry { repository, digest })
+}
+
+fn id_of(image: &ImageInspect) -> eyre::Result<Digest> {
+    Ok(Digest::parse(image.id.clone().unwrap_or_default())?)
+}
+
+/// The engine's last lines of a pull hold `Digest: sha256:...`.
+fn digest_line(status: &str) -> Option<Digest> {
+    Digest::parse(status.strip_prefix("Digest: ")?).ok()
+}
+
+fn event(line: CreateImageInfo) -> PullEvent {
+    let bytes = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
+    let progress = line.progress_detail.unwrap_or_default();
+    PullEvent {
+        layer: line.id,
+        status: line.status.unwrap_or_default(),
+        current: bytes(progress.current),
+        total: bytes(progress.total),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_of_a_pull() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        assert_eq!(digest_line(&format!("Digest: {digest}")).unwrap().as_str(), digest);
+        assert_eq!(
+            digest_line("Status: Image is up to date for localhost:5000/shop:latest"),
+            None
+        );
+    }
+
+    #[tokio::test]
+    async fn no_engine_is_told_with_a_hint() {
+        let error = Docker::connect("/nonexistent/docker.sock".into()).await.unwrap_err();
+        assert!(
+            format!("{error:#}").starts_with("cannot reach Docker at /nonexistent/docker.sock: "),
+            "{error:#}"
+        );
+        assert!(Hinted::find(&error).unwrap().hint().contains("systemctl start docker"));
+    }
+}

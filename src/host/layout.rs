@@ -1,0 +1,220 @@
+//! Where everything is on a host, below a root.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::model::{AppName, Color, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
+
+/// The paths of a host whose root is at some folder: `/`, or another one in tests and image builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: Utf8PathBuf,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self::new("/")
+    }
+}
+
+/// What the host has once.
+impl Layout {
+    /// The layout below `root`.
+    pub fn new(root: impl Into<Utf8PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The root.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Where `path` of the host is: below the root, whether it starts with `/` or not.
+    pub fn below(&self, path: impl AsRef<Utf8Path>) -> Utf8PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// The host's settings, `/etc/bgctl/bgctl.toml`.
+    pub fn settings(&self) -> Utf8PathBuf {
+        self.below("etc/bgctl/bgctl.toml")
+    }
+
+    /// The folder of the installed manifests.
+    pub fn manifests(&self) -> Utf8PathBuf {
+        self.below("etc/bgctl/apps")
+    }
+
+    /// The folder of the host's own units, `/etc/systemd/system` (systemd.unit(5), "Unit File Load Path").
+    pub fn unit_dir(&self) -> Utf8PathBuf {
+        self.below("etc/systemd/system")
+    }
+
+    /// The folder that names the units which start at boot: what enabled units link into (`WantedBy=multi-user.target`).
+    pub fn boot_dir(&self) -> Utf8PathBuf {
+        self.unit_dir().join("multi-user.target.wants")
+    }
+
+    /// The folder that nginx includes sites from: the one of `settings`, else `/etc/nginx/sites-enabled` where that
+    /// exists (Debian), else `/etc/nginx/conf.d` (nginx's own packages). The one path that depends on what is there.
+    pub fn site_dir(&self, settings: &NginxSettings) -> Utf8PathBuf {
+        if let Some(dir) = &settings.sites {
+            return self.below(dir);
+        }
+        let debian = self.below("etc/nginx/sites-enabled");
+        if debian.is_dir() {
+            return debian;
+        }
+        self.below("etc/nginx/conf.d")
+    }
+
+    /// The folder of all state, `/var/lib/bgctl`.
+    pub fn state(&self) -> Utf8PathBuf {
+        self.below("var/lib/bgctl")
+    }
+
+    /// The folder of the second-look sockets; nginx's unit makes it (`RuntimeDirectory=`).
+    pub fn run_dir(&self) -> Utf8PathBuf {
+        self.below("run/bgctl")
+    }
+}
+
+/// What each app has.
+impl Layout {
+    /// Its manifest as installed.
+    pub fn manifest(&self, app: &AppName) -> Utf8PathBuf {
+        self.manifests().join(format!("{app}.toml"))
+    }
+
+    /// Its rendered template unit.
+    pub fn template_unit(&self, app: &AppName) -> Utf8PathBuf {
+        self.unit_dir().join(UnitName::template(app).as_str())
+    }
+
+    /// Its rendered nginx site; see [`Layout::site_dir`].
+    pub fn site(&self, app: &AppName, settings: &NginxSettings) -> Utf8PathBuf {
+        self.site_dir(settings).join(format!("{app}.conf"))
+    }
+
+    /// The unix socket of its second look.
+    pub fn socket(&self, app: &AppName) -> Utf8PathBuf {
+        self.run_dir().join(format!("{app}.sock"))
+    }
+
+    /// Its folder of state.
+    pub fn app(&self, app: &AppName) -> Utf8PathBuf {
+        self.state().join(app.as_str())
+    }
+
+    /// The environment file of the instance on `port`: what is pinned to it. Mode 0600.
+    pub fn env_file(&self, app: &AppName, port: Port) -> Utf8PathBuf {
+        self.app(app).join(format!("{port}.env"))
+    }
+
+    /// The folder of the flag; see [`super::flag`].
+    pub fn flag_dir(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("flag")
+    }
+
+    /// The folder of the links from each color to the release in it.
+    pub fn serving_dir(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("serving")
+    }
+
+    /// The link from a color to the name of the release in it.
+    pub fn serving(&self, app: &AppName, color: Color) -> Utf8PathBuf {
+        self.serving_dir(app).join(color.as_str())
+    }
+
+    /// The folder of release names: empty folders that those links point to.
+    pub fn names_dir(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("names")
+    }
+
+    /// The folder of release records. Mode 0700.
+    pub fn releases_dir(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("releases")
+    }
+
+    /// The record of a release. Mode 0600.
+    pub fn release(&self, app: &AppName, release: &ReleaseId) -> Utf8PathBuf {
+        self.releases_dir(app).join(format!("{release}.json"))
+    }
+
+    /// The folder of the switches' journals. Mode 0700.
+    pub fn switches_dir(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("switches")
+    }
+
+    /// The journal of a switch. Mode 0600.
+    pub fn switch(&self, app: &AppName, switch: &SwitchId) -> Utf8PathBuf {
+        self.switches_dir(app).join(format!("{switch}.jsonl"))
+    }
+
+    /// The link to the journal of the switch that is open.
+    pub fn open_link(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("open")
+    }
+
+    /// The file that is locked while a plan is made or the app is installed.
+    pub fn lock(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("lock")
+    }
+
+    /// The local store's record.
+    pub fn cursor(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("cursor.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nginx(sites: Option<&str>) -> NginxSettings {
+        NginxSettings {
+            unit: UnitName::service("nginx.service").unwrap(),
+            sites: sites.map(Utf8PathBuf::from),
+            test: vec!["nginx".into(), "-t".into()],
+        }
+    }
+
+    #[test]
+    fn every_path_is_below_the_root() {
+        let app = AppName::parse("shop").unwrap();
+        let port = Port::new(9001).unwrap();
+        let host = Layout::default();
+        let test = Layout::new("/tmp/root");
+        assert_eq!(host.env_file(&app, port), "/var/lib/bgctl/shop/9001.env");
+        assert_eq!(test.env_file(&app, port), "/tmp/root/var/lib/bgctl/shop/9001.env");
+        assert_eq!(host.template_unit(&app), "/etc/systemd/system/shop@.service");
+        assert_eq!(host.serving(&app, Color::Green), "/var/lib/bgctl/shop/serving/green");
+        assert_eq!(
+            host.switch(&app, &SwitchId::numbered(7)),
+            "/var/lib/bgctl/shop/switches/0007.jsonl"
+        );
+        assert_eq!(
+            test.below("/etc/nginx/shop.d"),
+            test.below("etc/nginx/shop.d"),
+            "a path of the host means the same with and without its slash"
+        );
+    }
+
+    #[test]
+    fn sites_go_where_nginx_looks() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Utf8PathBuf::try_from(root.path().to_owned()).unwrap());
+        let app = AppName::parse("shop").unwrap();
+        let name = |sites| {
+            layout
+                .site(&app, &nginx(sites))
+                .strip_prefix(layout.root())
+                .unwrap()
+                .to_string()
+        };
+
+        assert_eq!(name(None), "etc/nginx/conf.d/shop.conf");
+        fs_err::create_dir_all(layout.below("etc/nginx/sites-enabled")).unwrap();
+        assert_eq!(name(None), "etc/nginx/sites-enabled/shop.conf");
+        assert_eq!(name(Some("/srv/nginx")), "srv/nginx/shop.conf");
+    }
+}

@@ -1,0 +1,287 @@
+//! Is an instance healthy: one try of a check, and waiting for a good one.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::command::Command;
+use super::http;
+use crate::model::{Check, HealthCheck, Hinted, Port};
+
+/// The time between the first tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+
+/// Later the time between two tries is this part of the time that went by, so that an instance is seen to be ready at most
+/// 3% later than it was, until the check's own interval is reached.
+const PATIENCE: u32 = 32;
+
+/// How long a TCP connection must stay open to count: Docker's proxy accepts every connection, and closes those that the
+/// container refuses.
+const STAYS_OPEN: Duration = Duration::from_millis(20);
+
+/// An instance that proved healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Healthy {
+    /// How many tries it took.
+    pub tries: u32,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// One try of `check` against 127.0.0.1:`port`, for at most `timeout`. Fails with what the answer was, as in `503` or
+/// `connection refused`.
+pub async fn once(check: &Check, port: Port, timeout: Duration) -> Result<(), String> {
+    let answer = async {
+        match check {
+            Check::Http { path, expect } => over_http(path, *expect, port).await,
+            Check::Tcp => over_tcp(port).await,
+            Check::Command { program, arguments } => {
+                let arguments = arguments
+                    .iter()
+                    .map(|argument| argument.replace("{port}", &port.to_string()));
+                let command = Command::new(program.as_str(), arguments, timeout).env("PORT", port.to_string());
+                command.run().await.map(drop).map_err(|error| error.to_string())
+            }
+        }
+    };
+    // A command keeps its own time, to say what it printed until then.
+    let slack = Duration::from_millis(500);
+    let limit = match check {
+        Check::Command { .. } => timeout + slack,
+        _ => timeout,
+    };
+    tokio::time::timeout(limit, answer)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
+}
+
+/// Tries `check` until it succeeds, and goes on succeeding for as long as it says. `on_status` hears of each new answer.
+///
+/// Fails after the check's deadline, with the last answer.
+pub async fn wait(check: &HealthCheck, port: Port, mut on_status: impl FnMut(&str)) -> eyre::Result<Healthy> {
+    let began = Instant::now();
+    let mut healthy_since = None;
+    let mut last = String::new();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let asked = Instant::now();
+        let time_left = check.deadline.saturating_sub(began.elapsed());
+        let answer = once(&check.check, port, check.timeout.min(time_left)).await;
+        match &answer {
+            Ok(()) => {
+                let since = *healthy_since.get_or_insert(asked);
+                if asked.duration_since(since) >= check.healthy_for {
+                    let took = began.elapsed();
+                    return Ok(Healthy { tries, took });
+                }
+            }
+            Err(_) => healthy_since = None,
+        }
+        let answer = answer
+            .err()
+            .unwrap_or_else(|| "healthy, but not yet for long enough".to_owned());
+        if answer != last {
+            on_status(&answer);
+            last = answer;
+        }
+        let pause = pause(check, began.elapsed(), healthy_since.is_some());
+        if began.elapsed() + pause >= check.deadline {
+            return Err(unhealthy(check, port, &last));
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn pause(check: &HealthCheck, elapsed: Duration, healthy: bool) -> Duration {
+    let longest = check.interval.max(FIRST_PAUSE);
+    if healthy {
+        return longest.min(check.healthy_for);
+    }
+    (elapsed / PATIENCE).clamp(FIRST_PAUSE, longest)
+}
+
+fn unhealthy(check: &HealthCheck, port: Port, last: &str) -> eyre::Report {
+    let what = match &check.check {
+        Check::Http { path, expect } => format!("http://127.0.0.1:{port}{path} did not answer {expect}"),
+        Check::Tcp => format!("port {port} did not stay open"),
+        Check::Command { program, .. } => format!("{program} did not succeed"),
+    };
+    Hinted::new(
+        format!("{what} within {:?}: last answer: {last}", check.deadline),
+        "see the instance's log; where it only needs more time, raise deadline in [health]",
+    )
+    .into()
+}
+
+async fn over_http(path: &str, expect: u16, port: Port) -> Result<(), String> {
+    let stream = connect(port).await?;
+    let answer = http::get(stream, &format!("127.0.0.1:{port}"), path).await;
+    let status = answer.map_err(|error| format!("no HTTP answer: {error:#}"))?.status;
+    if status.as_u16() == expect {
+        Ok(())
+    } else {
+        Err(status.as_u16().to_string())
+    }
+}
+
+async fn over_tcp(port: Port) -> Result<(), String> {
+    let mut stream = connect(port).await?;
+    match tokio::time::timeout(STAYS_OPEN, stream.read_u8()).await {
+        Ok(Err(error)) => Err(format!("the connection was closed at once: {error}")),
+        Ok(Ok(_)) | Err(_) => Ok(()),
+    }
+}
+
+async fn connect(port: Port) -> Result<TcpStream, String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
+    TcpStream::connect(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        _ => format!("cannot connect: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn check(check: Check) -> HealthCheck {
+        HealthCheck {
+            check,
+            interval: Duration::from_millis(20),
+            timeout: LONG,
+            deadline: LONG,
+            healthy_for: Duration::ZERO,
+        }
+    }
+
+    fn http(path: &str) -> Check {
+        Check::Http {
+            path: path.into(),
+            expect: 200,
+        }
+    }
+
+    async fn listener() -> (TcpListener, Port) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, Port::new(port).unwrap())
+    }
+
+    /// Answers request number n (from 1) with the status that `status` says; counts them.
+    async fn server(status: impl Fn(u32) -> u16 + Send + 'static) -> (Port, Arc<AtomicU32>) {
+        let (listener, port) = listener().await;
+        let count = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&count);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).await.unwrap();
+                assert!(request[..length].starts_with(b"GET /health HTTP/1.1\r\n"));
+                let status = status(counter.fetch_add(1, Ordering::SeqCst) + 1);
+                let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\n\r\nok");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        (port, count)
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_becomes_healthy_is_seen() {
+        let (port, _) = server(|n| if n < 4 { 503 } else { 200 }).await;
+        let mut heard = Vec::new();
+        let healthy = wait(&check(http("/health")), port, |status| heard.push(status.to_owned()))
+            .await
+            .unwrap();
+        assert_eq!(healthy.tries, 4);
+        assert_eq!(heard, ["503"], "the same answer is told once");
+    }
+
+    #[tokio::test]
+    async fn healthy_for_starts_anew_after_a_bad_answer() {
+        let (port, count) = server(|n| if n == 2 { 500 } else { 200 }).await;
+        let steady = HealthCheck {
+            healthy_for: Duration::from_millis(100),
+            ..check(http("/health"))
+        };
+        let healthy = wait(&steady, port, |_| {}).await.unwrap();
+        assert!(healthy.took >= steady.healthy_for);
+        assert!(
+            count.load(Ordering::SeqCst) >= 4,
+            "tried again and again while it waited"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_error_has_the_last_answer() {
+        let (port, _) = server(|_| 503).await;
+        let short = HealthCheck {
+            deadline: Duration::from_millis(100),
+            ..check(http("/health"))
+        };
+        let error = wait(&short, port, |_| {}).await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("did not answer 200 within 100ms: last answer: 503"),
+            "{error}"
+        );
+
+        let (unused, port) = listener().await;
+        drop(unused);
+        let error = wait(&short, port, |_| {}).await.unwrap_err();
+        assert!(
+            error.to_string().ends_with("last answer: connection refused"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_try_has_its_time() {
+        let (_silent, port) = listener().await;
+        let error = once(&http("/health"), port, Duration::from_millis(50))
+            .await
+            .unwrap_err();
+        assert_eq!(error, "no answer within 50ms");
+    }
+
+    #[tokio::test]
+    async fn a_tcp_check_is_not_fooled_by_a_proxy_that_accepts_and_closes() {
+        let (listener, port) = listener().await;
+        assert_eq!(once(&Check::Tcp, port, LONG).await, Ok(()));
+        tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await);
+            }
+        });
+        // The first connection may still wait in the queue; from the next one on all are closed.
+        let error = once(&Check::Tcp, port, LONG).await.unwrap_err();
+        assert!(error.starts_with("the connection was closed at once"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn commands_get_the_port_and_say_why() {
+        let (_unused, port) = listener().await;
+        let script = |line: &str| Check::Command {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), line.into()],
+        };
+        let line = format!("test {{port}} = {port} && test $PORT = {port}");
+        assert_eq!(once(&script(&line), port, LONG).await, Ok(()));
+        let error = once(&script("echo no database >&2; exit 1"), port, LONG)
+            .await
+            .unwrap_err();
+        assert!(error.ends_with("exit status: 1: no database"), "{error}");
+    }
+}

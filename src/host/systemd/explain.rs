@@ -1,0 +1,60 @@
+//! systemd's errors, for an operator.
+
+use std::fmt::Display;
+
+use zbus::fdo;
+
+use crate::model::{Hinted, UnitName};
+
+/// What `error` means for the attempt to `verb` a `thing`.
+pub(super) fn explain(verb: &str, thing: &impl Display, error: zbus::Error) -> eyre::Report {
+    let hint = if is_no_such_unit(&error) {
+        Some("`bgctl install` writes the units of an app")
+    } else if is_denied(&error) {
+        Some("run this as root")
+    } else {
+        None
+    };
+    let message = format!("cannot {verb} {thing}: {}", said(&error));
+    match hint {
+        Some(hint) => Hinted::new(message, hint).into(),
+        None => eyre::Report::new(error).wrap_err(format!("cannot {verb} {thing}")),
+    }
+}
+
+/// A job that did not do what it was for.
+pub(super) fn not_done(verb: &str, unit: &UnitName, what: &str, failure: Option<String>) -> eyre::Report {
+    let failure = failure.map(|failure| format!(": {failure}")).unwrap_or_default();
+    Hinted::new(
+        format!("cannot {verb} {unit}: {what}{failure}"),
+        format!("see `journalctl -u {unit}`"),
+    )
+    .into()
+}
+
+/// Whether it means that there is no such unit, or none in memory.
+pub(super) fn is_no_such_unit(error: &zbus::Error) -> bool {
+    match error {
+        zbus::Error::MethodError(name, ..) => name.as_str() == "org.freedesktop.systemd1.NoSuchUnit",
+        zbus::Error::FDO(error) => matches!(**error, fdo::Error::FileNotFound(_)),
+        _ => false,
+    }
+}
+
+fn is_denied(error: &zbus::Error) -> bool {
+    match error {
+        zbus::Error::FDO(error) => matches!(
+            **error,
+            fdo::Error::AccessDenied(_) | fdo::Error::AuthFailed(_) | fdo::Error::InteractiveAuthorizationRequired(_)
+        ),
+        _ => false,
+    }
+}
+
+/// systemd's own words, without the error's D-Bus name.
+fn said(error: &zbus::Error) -> String {
+    match error {
+        zbus::Error::MethodError(_, Some(detail), _) => detail.trim_end_matches('.').to_owned(),
+        other => other.to_string(),
+    }
+}

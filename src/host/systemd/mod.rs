@@ -1,0 +1,244 @@
+//! Units, over systemd's D-Bus API, in bgctl's own types.
+
+mod bus;
+mod explain;
+mod job;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eyre::WrapErr as _;
+use tokio::sync::OnceCell;
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, OwnedObjectPath, Variant};
+
+use self::bus::{ManagerProxy, ServiceProxy, UnitProxy};
+use self::explain::{explain, not_done};
+use self::job::Ended;
+pub use self::state::{Load, MainExit, UnitState};
+use crate::model::{ActiveState, Hint as _, Hinted, UnitName};
+
+/// How long systemd may take to answer one call; a daemon-reload on a large host takes seconds.
+const CALL: Duration = Duration::from_secs(90);
+
+/// systemd on this host.
+#[derive(Clone, Debug)]
+pub struct Systemd {
+    manager: ManagerProxy<'static>,
+    subscribed: Arc<OnceCell<()>>,
+}
+
+/// A unit of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedUnit {
+    /// Its name.
+    pub unit: UnitName,
+    /// Its description, as it is now.
+    pub description: String,
+    /// Whether it has a unit file.
+    pub load: Load,
+    /// `ActiveState`.
+    pub active: ActiveState,
+    /// `SubState`.
+    pub sub: String,
+}
+
+impl Systemd {
+    /// Connects over the system bus. Fails where the host was not booted with systemd (`sd_booted(3)`), or the bus cannot
+    /// be reached.
+    pub async fn connect() -> eyre::Result<Self> {
+        if !std::path::Path::new("/run/systemd/system").is_dir() {
+            return Err(Hinted::new(
+                "cannot reach systemd: this host was not booted with it",
+                "bgctl needs a host whose init is systemd 252 or newer",
+            )
+            .into());
+        }
+        let connection = zbus::connection::Builder::system().method_timeout(CALL).build().await;
+        let connection = connection
+            .wrap_err("cannot reach systemd over the system bus")
+            .hint("see `systemctl status dbus.socket`")?;
+        Self::with_connection(connection).await
+    }
+
+    /// Talks to the systemd at the other end of `connection`.
+    pub async fn with_connection(connection: Connection) -> eyre::Result<Self> {
+        let manager = ManagerProxy::builder(&connection)
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await?;
+        Ok(Self {
+            manager,
+            subscribed: Arc::default(),
+        })
+    }
+
+    /// Starts a unit and waits until it is active. One that is active already is left alone. Fails where its job ends
+    /// otherwise, or not within `deadline`.
+    pub async fn start(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
+        let call = self.manager.start_unit(unit.as_str(), "replace");
+        self.finish("start", unit, call, deadline, |state| !state.is_down())
+            .await
+    }
+
+    /// Asks systemd to start a unit, and does not wait for it. Fails where there is no such unit.
+    pub async fn start_later(&self, unit: &UnitName) -> eyre::Result<()> {
+        let job = self.manager.start_unit(unit.as_str(), "replace").await;
+        job.map(drop).map_err(|error| explain("start", unit, error))
+    }
+
+    /// Stops a unit and waits until it is down; one that is down already is left alone, and so is one whose file is gone.
+    /// Fails where its job ends otherwise, or not within `deadline`.
+    pub async fn stop(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
+        if self.active_state(unit).await? == ActiveState::Inactive {
+            return Ok(());
+        }
+        let call = self.manager.stop_unit(unit.as_str(), "replace");
+        self.finish("stop", unit, call, deadline, ActiveState::is_down).await
+    }
+
+    /// Makes a unit read its own configuration anew, and waits for the end of its reload command. Fails where that fails,
+    /// the unit is not active, or it takes longer than `deadline`.
+    pub async fn reload_unit(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
+        let call = self.manager.reload_unit(unit.as_str(), "replace");
+        self.finish("reload", unit, call, deadline, |state| !state.is_down())
+            .await
+    }
+
+    /// Enables units: they start at boot. Says whether that changed anything. Nothing is reloaded: systemd reads the
+    /// links when it boots.
+    pub async fn enable(&self, units: &[&UnitName]) -> eyre::Result<bool> {
+        let names: Vec<_> = units.iter().map(|unit| unit.as_str()).collect();
+        let enabled = self.manager.enable_unit_files(&names, false, false).await;
+        let (_, changes) = enabled.map_err(|error| explain("enable", &names.join(", "), error))?;
+        Ok(!changes.is_empty())
+    }
+
+    /// Disables units: they do not start at boot. Says whether that changed anything.
+    pub async fn disable(&self, units: &[&UnitName]) -> eyre::Result<bool> {
+        let names: Vec<_> = units.iter().map(|unit| unit.as_str()).collect();
+        let disabled = self.manager.disable_unit_files(&names, false).await;
+        let changes = disabled.map_err(|error| explain("disable", &names.join(", "), error))?;
+        Ok(!changes.is_empty())
+    }
+
+    /// Whether a unit starts at boot; one without a file does not.
+    pub async fn is_enabled(&self, unit: &UnitName) -> eyre::Result<bool> {
+        match self.manager.get_unit_file_state(unit.as_str()).await {
+            Ok(state) => Ok(state == "enabled"),
+            Err(error) if explain::is_no_such_unit(&error) => Ok(false),
+            Err(error) => Err(explain("look at", unit, error)),
+        }
+    }
+
+    /// Makes systemd read all unit files anew. Takes hundreds of milliseconds on a busy host.
+    pub async fn daemon_reload(&self) -> eyre::Result<()> {
+        let reloaded = self.manager.reload().await;
+        reloaded.map_err(|error| explain("make systemd read", &"unit files", error))
+    }
+
+    /// Forgets that a unit failed, and how often it was started. Does nothing where systemd does not know the unit.
+    pub async fn reset_failed(&self, unit: &UnitName) -> eyre::Result<()> {
+        match self.manager.reset_failed_unit(unit.as_str()).await {
+            Err(error) if !explain::is_no_such_unit(&error) => Err(explain("reset", unit, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a unit another description, until the next boot.
+    pub async fn describe(&self, unit: &UnitName, text: &str) -> eyre::Result<()> {
+        let properties = [("Description", Variant::from(text))];
+        let set = self.manager.set_unit_properties(unit.as_str(), true, &properties).await;
+        set.map_err(|error| explain("describe", unit, error))
+    }
+
+    /// What systemd knows about a service unit; one without a file has [`Load::NotFound`].
+    pub async fn state(&self, unit: &UnitName) -> eyre::Result<UnitState> {
+        let read = async {
+            let path = self.manager.load_unit(unit.as_str()).await?;
+            let service = ServiceProxy::builder(self.connection())
+                .path(&path)
+                .cache_properties(CacheProperties::No)
+                .build();
+            UnitState::read(&self.unit(&path).await?, &service.await?).await
+        };
+        read.await.wrap_err_with(|| format!("cannot read the state of {unit}"))
+    }
+
+    /// Only the active state of a unit, faster; one without a file is inactive.
+    pub async fn active_state(&self, unit: &UnitName) -> eyre::Result<ActiveState> {
+        let read = async {
+            let path = self.manager.load_unit(unit.as_str()).await?;
+            state::active_state(&self.unit(&path).await?.active_state().await?)
+        };
+        read.await.wrap_err_with(|| format!("cannot read the state of {unit}"))
+    }
+
+    /// All service units in memory whose name matches one of `patterns` (as of a shell, `shop@*.service`), by one call.
+    /// Units that are down and that nothing refers to are not in memory.
+    pub async fn list(&self, patterns: &[&str]) -> eyre::Result<Vec<ListedUnit>> {
+        let listed = self.manager.list_units_by_patterns(&[], patterns).await;
+        let units = listed.map_err(|error| explain("list", &"units", error))?;
+        let services = units.into_iter().filter_map(|listed| {
+            let (name, description, load, active, sub, ..) = listed;
+            let unit = state::service_name(&name)?;
+            Some(state::active_state(&active).map(|active| ListedUnit {
+                unit,
+                description,
+                load: Load::from_systemd(load),
+                active,
+                sub,
+            }))
+        });
+        services.collect()
+    }
+
+    fn connection(&self) -> &Connection {
+        self.manager.inner().connection()
+    }
+
+    async fn unit(&self, path: &OwnedObjectPath) -> zbus::Result<UnitProxy<'static>> {
+        UnitProxy::builder(self.connection())
+            .path(path.clone())
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+    }
+
+    /// Waits for the job that `call` asks for, and then looks at the unit: a job of a unit whose conditions are not met is
+    /// `done` as well.
+    async fn finish(
+        &self,
+        verb: &str,
+        unit: &UnitName,
+        call: impl Future<Output = zbus::Result<OwnedObjectPath>>,
+        deadline: Duration,
+        good: impl Fn(ActiveState) -> bool,
+    ) -> eyre::Result<()> {
+        let job = async {
+            self.subscribed.get_or_try_init(|| self.manager.subscribe()).await?;
+            job::run(&self.manager, call).await
+        };
+        let Ok(ended) = tokio::time::timeout(deadline, job).await else {
+            return Err(not_done(
+                verb,
+                unit,
+                &format!("it did not end within {deadline:?}"),
+                None,
+            ));
+        };
+        let ended = ended.map_err(|error| explain(verb, unit, error))?;
+        let is_good = matches!(&ended, Ended::Unheard) || matches!(&ended, Ended::Result(result) if result == "done");
+        if is_good && good(self.active_state(unit).await?) {
+            return Ok(());
+        }
+        let what = match ended {
+            Ended::Result(result) if result == "done" => "a condition in its unit file was not met".to_owned(),
+            Ended::Result(result) => format!("its job ended with {result:?}"),
+            Ended::Unheard => "its job ended".to_owned(),
+        };
+        let failure = self.state(unit).await?.failure();
+        Err(not_done(verb, unit, &what, failure))
+    }
+}
