@@ -37,6 +37,10 @@ pub fn next<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Nex
     let mut state = State::default();
     for event in events {
         state.apply(plan, event);
+        // It stays finished, whatever comes late: its end may have been told already.
+        if state.is_finished(plan) {
+            return Next::Finished;
+        }
     }
     if state.undoing {
         state.next_undo(plan)
@@ -106,6 +110,10 @@ impl State {
         self.steps
             .keys()
             .any(|step| on_failure(plan, *step) == OnFailure::Retry)
+    }
+
+    fn is_finished(&self, plan: &Plan) -> bool {
+        !self.undoing && self.steps.len() >= plan.steps.len() && self.next_do(plan) == Next::Finished
     }
 
     fn next_do(&self, plan: &Plan) -> Next {
