@@ -1,0 +1,253 @@
+//! Every plan and every refusal, as a person would read it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/builders.rs"]
+mod builders;
+#[path = "support/hosts.rs"]
+mod hosts;
+#[path = "support/scenarios.rs"]
+mod scenarios;
+
+use std::fmt::Write as _;
+
+use bgctl::model::{ActiveState, Color, InstanceState, Invalid, Observed, Release, ReleaseId, SwitchId};
+use bgctl::plan::{OnFailure, Plan, PlannedStep, Refusal, Step, rollback, switch};
+use proptest::prelude::*;
+
+use builders::{app, fresh, id, release, serving, with_previous};
+
+/// The host that a plan was made for.
+fn looks(observed: &Observed) -> String {
+    let cursor = observed.cursor.as_ref().and_then(|stored| stored.cursor.active);
+    let mut text = format!(
+        "the cursor says {}, nginx sends requests to {}\n",
+        Color::or_none(cursor),
+        Color::or_none(observed.serving)
+    );
+    for color in Color::BOTH {
+        let InstanceState { state, enabled, pinned } = observed.instances.get(color);
+        let enabled = if *enabled { "enabled" } else { "not enabled" };
+        let pinned = pinned.as_ref().map_or("nothing", ReleaseId::as_str);
+        writeln!(text, "{color} is {state}, {enabled}, with {pinned} pinned").unwrap();
+    }
+    text
+}
+
+/// One line a step: number, what a failure of it means, the step, what takes it back, why it is there.
+fn readable(plan: &Plan) -> String {
+    let name = |release: &Option<ReleaseId>| release.as_ref().map_or("nothing", ReleaseId::as_str).to_owned();
+    let mut text = format!(
+        "{:?} {} of {}: {} in {} replaces {} in {}\n",
+        plan.verb,
+        plan.switch,
+        plan.app,
+        plan.release,
+        plan.to,
+        name(&plan.replaces),
+        Color::or_none(plan.from),
+    );
+    for (number, planned) in plan.steps.iter().enumerate() {
+        writeln!(text, "{:2} {}", number + 1, line(planned)).unwrap();
+    }
+    text
+}
+
+fn line(planned: &PlannedStep) -> String {
+    let on_failure = match planned.on_failure {
+        OnFailure::Undo => "undo ",
+        OnFailure::Retry => "retry",
+    };
+    let undo: Vec<_> = planned.undo.iter().map(ToString::to_string).collect();
+    let undo = if undo.is_empty() {
+        "-".to_owned()
+    } else {
+        undo.join(", then ")
+    };
+    format!("{on_failure} | {} | back: {undo} | {}", planned.step, planned.reason)
+}
+
+/// The text is the one in `snapshots/`.
+fn assert_text(name: &str, text: &str) {
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, text) });
+}
+
+#[test]
+fn plans() {
+    for scenario in scenarios::all() {
+        let name = scenario.name.replace([':', ','], "").replace(' ', "-");
+        let text = looks(&scenario.observed) + &readable(&scenario.plan);
+        assert_text(&name, &text);
+    }
+}
+
+#[test]
+fn a_plan_survives_its_journal() {
+    for scenario in scenarios::all() {
+        let text = serde_json::to_string(&scenario.plan).unwrap();
+        assert!(!text.contains('\n'), "it is one line of the journal");
+        assert_eq!(
+            serde_json::from_str::<Plan>(&text).unwrap(),
+            scenario.plan,
+            "{}",
+            scenario.name
+        );
+    }
+}
+
+#[test]
+fn the_same_release_may_be_switched_to_again() {
+    let observed = serving(Color::Blue);
+    let again = switch(&app(), &release("r1"), &observed).unwrap();
+    assert_eq!((again.release, again.to), (id("r1"), Color::Green));
+}
+
+fn refused(case: &str, plan: Result<Plan, Refusal>) -> String {
+    let refusal = plan.unwrap_err();
+    let hint = refusal.hint().unwrap_or_else(|| "-".to_owned());
+    format!("{case}\n  {refusal}\n  hint: {hint}\n")
+}
+
+fn cold() -> Observed {
+    with_previous(builders::state(ActiveState::Inactive, false, Some("r0")))
+}
+
+fn busy(observed: Observed) -> Observed {
+    let open = Some(SwitchId::numbered(6));
+    Observed { open, ..observed }
+}
+
+fn not_installed() -> Observed {
+    Observed {
+        cursor: None,
+        ..fresh()
+    }
+}
+
+#[test]
+fn refusals_of_a_switch() {
+    let ask = |release: &Release, observed: &Observed| switch(&app(), release, observed);
+    let mut other = release("r1");
+    other.arguments.push("--new".to_owned());
+    assert_text(
+        "refusals-of-a-switch",
+        &[
+            refused("not installed", ask(&release("r2"), &not_installed())),
+            refused("a switch is open", ask(&release("r2"), &busy(serving(Color::Blue)))),
+            refused("the name is taken", ask(&other, &serving(Color::Blue))),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
+fn refusals_of_a_rollback() {
+    let ask = |to: Option<&str>, observed: &Observed| rollback(&app(), to.map(id).as_ref(), observed);
+    assert_text(
+        "refusals-of-a-rollback",
+        &[
+            refused("not installed", ask(None, &not_installed())),
+            refused("never switched", ask(None, &fresh())),
+            refused("switched once", ask(None, &serving(Color::Blue))),
+            refused("a switch is open", ask(None, &busy(cold()))),
+            refused("to the active release", ask(Some("r1"), &cold())),
+            refused("to an unknown release", ask(Some("r9"), &cold())),
+            refused("to an unknown release, none on record", ask(Some("r9"), &fresh())),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_told_in_its_own_words() {
+    let refusal = Refusal::from(Invalid::value("a port", 0, "ports are 1 to 65535"));
+    assert_eq!(refusal.to_string(), "cannot use \"0\" as a port: ports are 1 to 65535");
+    assert_eq!(refusal.hint(), None);
+}
+
+/// Where each of the steps that `is` is.
+fn places(plan: &Plan, is: impl Fn(&Step) -> bool) -> Vec<usize> {
+    let steps = plan.steps.iter().enumerate();
+    steps
+        .filter(|(_, planned)| is(&planned.step))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// The place of the one step that `is`.
+fn place(plan: &Plan, is: impl Fn(&Step) -> bool) -> usize {
+    match places(plan, is).as_slice() {
+        [one] => *one,
+        many => panic!("not exactly once, but at {many:?}\n{}", readable(plan)),
+    }
+}
+
+/// What holds of every plan.
+fn is_well_formed(plan: &Plan) {
+    let (to, old) = (plan.to, plan.to.other());
+    let start = place(plan, |step| *step == Step::Start { color: to });
+    let enable = place(plan, |step| *step == Step::Enable { color: to });
+    let promote = place(plan, |step| matches!(step, Step::Promote { .. }));
+    let flip = place(plan, |step| matches!(step, Step::Flip { .. }));
+    let confirm = place(plan, |step| *step == Step::Confirm { color: to });
+    assert!(start < enable && enable < promote && promote < flip && flip < confirm);
+    assert_eq!(plan.steps[flip].step, Step::Flip { to: Some(to) });
+    for early in places(plan, |step| matches!(step, Step::Pin { .. } | Step::Verify { .. })) {
+        assert!(early < promote);
+    }
+    let ends = |step: &Step| match step {
+        Step::Drain { color, .. } | Step::Disable { color } | Step::Stop { color } => Some(*color),
+        _ => None,
+    };
+    for late in places(plan, |step| ends(step) == Some(old)) {
+        assert!(late > confirm, "the old color ends too early");
+    }
+    for early in places(plan, |step| ends(step) == Some(to)) {
+        assert!(early < start, "the new color is stopped after its start");
+    }
+    let retry = |planned: &PlannedStep| planned.on_failure == OnFailure::Retry;
+    let first_retry = plan.steps.iter().position(retry).unwrap_or(plan.steps.len());
+    assert!(confirm < first_retry, "it cannot go back while it is not confirmed");
+    assert!(
+        plan.steps[first_retry..]
+            .iter()
+            .all(|planned| retry(planned) && planned.undo.is_empty())
+    );
+    assert_ne!(plan.from, Some(to));
+}
+
+/// What a step changes is taken back by its undo, but for what no step brings back.
+fn is_taken_back(planned: &PlannedStep) -> bool {
+    match &planned.step {
+        Step::Verify { .. } | Step::Confirm { .. } | Step::Bake { .. } | Step::Drain { .. } | Step::Stop { .. } => {
+            planned.undo.is_empty()
+        }
+        // One that was up, or enabled, before.
+        Step::Start { color } => planned.undo.is_empty() || planned.undo.contains(&Step::Stop { color: *color }),
+        Step::Enable { color } => planned.undo.is_empty() || planned.undo == [Step::Disable { color: *color }],
+        Step::Disable { color } => planned.undo == [Step::Enable { color: *color }],
+        Step::Pin { color, .. } => matches!(planned.undo.as_slice(), [Step::Pin { color: same, .. }] if same == color),
+        Step::Promote { .. } => matches!(planned.undo.as_slice(), [Step::Demote { .. }]),
+        Step::Flip { .. } => matches!(planned.undo.as_slice(), [Step::Flip { .. }]),
+        Step::Demote { .. } => false,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_plan_is_well_formed(app in hosts::any_app(), observed in hosts::observed(), back: bool) {
+        let plan = if back { rollback(&app, None, &observed) } else { switch(&app, &release("r2"), &observed) }.unwrap();
+        is_well_formed(&plan);
+        for planned in plan.steps.iter().filter(|planned| planned.on_failure == OnFailure::Undo) {
+            prop_assert!(is_taken_back(planned), "{}", line(planned));
+        }
+        let text = serde_json::to_string(&plan).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    }
+}

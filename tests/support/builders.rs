@@ -1,0 +1,151 @@
+//! An app, its releases and what is observed of it, each as plain as can be; a test changes what it is about.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bgctl::model::{
+    ActiveState, App, AppName, Artifact, ByColor, Check, Color, Cursor, Drain, HealthCheck, InstanceState, Listen,
+    Observed, Port, Program, Release, ReleaseId, Revision, Run, Runtime, ServerName, Site, Stored, SwitchId, Verify,
+};
+
+/// The app `shop`: no verify commands, no bake, 30 s to drain.
+pub fn app() -> App {
+    App {
+        name: AppName::parse("shop").unwrap(),
+        run: Run {
+            runtime: Runtime::Program(Program {
+                path: "/opt/shop/bin/shop".into(),
+                working_directory: None,
+                state_directory: false,
+            }),
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            env_file: None,
+            credentials: BTreeMap::new(),
+            memory: None,
+            stop_timeout: Duration::from_secs(30),
+            service: Vec::new(),
+        },
+        ports: ByColor {
+            blue: Port::new(9001).unwrap(),
+            green: Port::new(9002).unwrap(),
+        },
+        health: health(),
+        verify: Verify {
+            commands: Vec::new(),
+            timeout: Duration::from_secs(60),
+        },
+        site: Site {
+            server_names: vec![ServerName::parse("_").unwrap()],
+            listen: vec![Listen::parse("80").unwrap()],
+            default_server: false,
+            certificate: None,
+            max_body_size: 0,
+            read_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(60),
+            include: "/etc/nginx/shop.d".into(),
+        },
+        bake: Duration::ZERO,
+        drain: Drain {
+            timeout: Duration::from_secs(30),
+            keep_warm: false,
+        },
+    }
+}
+
+fn health() -> HealthCheck {
+    HealthCheck {
+        check: Check::Tcp,
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(2),
+        deadline: Duration::from_secs(60),
+        healthy_for: Duration::ZERO,
+    }
+}
+
+/// The id of a release.
+pub fn id(release: &str) -> ReleaseId {
+    ReleaseId::parse(release).unwrap()
+}
+
+/// A release of that id.
+pub fn release(id: &str) -> Release {
+    Release {
+        id: self::id(id),
+        created: "2026-10-20T12:00:00Z".parse().unwrap(),
+        artifact: Artifact::Program {
+            path: format!("/opt/shop/{id}/shop").into(),
+        },
+        arguments: Vec::new(),
+        environment: BTreeMap::new(),
+        health: health(),
+    }
+}
+
+/// The app was installed and never switched.
+pub fn fresh() -> Observed {
+    Observed {
+        cursor: Some(Stored {
+            cursor: Cursor::default(),
+            revision: Revision(1),
+        }),
+        serving: None,
+        instances: ByColor::default(),
+        releases: Vec::new(),
+        previous: None,
+        open: None,
+        next_switch: SwitchId::numbered(7),
+    }
+}
+
+/// One color serves `r1`, runs and is enabled; the other one was never used.
+pub fn serving(color: Color) -> Observed {
+    let mut observed = Observed {
+        cursor: Some(Stored {
+            cursor: Cursor {
+                active: Some(color),
+                release: Some(id("r1")),
+                moved_by: Some("host/0006".to_owned()),
+            },
+            revision: Revision(41),
+        }),
+        serving: Some(color),
+        releases: vec![release("r1")],
+        ..fresh()
+    };
+    *instance(&mut observed, color) = state(ActiveState::Active, true, Some("r1"));
+    observed
+}
+
+/// The same, with what is to be known about the idle color.
+pub fn serving_beside(color: Color, idle: InstanceState) -> Observed {
+    let mut observed = serving(color);
+    *instance(&mut observed, color.other()) = idle;
+    observed
+}
+
+/// Blue serves `r1`, and `r0` was active before in green, which is now in `idle`.
+pub fn with_previous(idle: InstanceState) -> Observed {
+    Observed {
+        releases: vec![release("r0"), release("r1")],
+        previous: Some(id("r0")),
+        ..serving_beside(Color::Blue, idle)
+    }
+}
+
+/// An instance in that state.
+pub fn state(state: ActiveState, enabled: bool, pinned: Option<&str>) -> InstanceState {
+    InstanceState {
+        state,
+        enabled,
+        pinned: pinned.map(id),
+    }
+}
+
+/// The observed instance of a color, to change it.
+pub fn instance(observed: &mut Observed, color: Color) -> &mut InstanceState {
+    match color {
+        Color::Blue => &mut observed.instances.blue,
+        Color::Green => &mut observed.instances.green,
+    }
+}

@@ -1,0 +1,61 @@
+//! Any host and any app.
+
+use std::time::Duration;
+
+use bgctl::model::{ActiveState, App, ByColor, Color, Cursor, InstanceState, Observed, Revision, Stored};
+use proptest::prelude::*;
+
+use crate::builders::{app, fresh, id, release};
+
+fn color() -> impl Strategy<Value = Option<Color>> {
+    prop::sample::select(vec![None, Some(Color::Blue), Some(Color::Green)])
+}
+
+fn instance() -> impl Strategy<Value = InstanceState> {
+    use ActiveState::{Activating, Active, Deactivating, Failed, Inactive, Reloading};
+    let states = vec![Active, Reloading, Inactive, Failed, Activating, Deactivating];
+    let releases = vec![None, Some("r0"), Some("r1"), Some("r2")];
+    (
+        prop::sample::select(states),
+        any::<bool>(),
+        prop::sample::select(releases),
+    )
+        .prop_map(|(state, enabled, pinned)| InstanceState {
+            state,
+            enabled,
+            pinned: pinned.map(id),
+        })
+}
+
+/// An installed app in any state, with `r0` as its previous release; what is true of it need not make sense.
+pub fn observed() -> impl Strategy<Value = Observed> {
+    (color(), color(), instance(), instance(), 1..100_i64).prop_map(|(active, serving, blue, green, revision)| {
+        Observed {
+            cursor: Some(Stored {
+                cursor: Cursor {
+                    active,
+                    release: active.map(|_| id("r1")),
+                    moved_by: None,
+                },
+                revision: Revision(revision),
+            }),
+            serving,
+            instances: ByColor { blue, green },
+            releases: vec![release("r0"), release("r1")],
+            previous: Some(id("r0")),
+            ..fresh()
+        }
+    })
+}
+
+/// An app with any of what changes a plan.
+pub fn any_app() -> impl Strategy<Value = App> {
+    (any::<bool>(), any::<bool>(), 0..90_000_u64, 0..90_000_u64).prop_map(|(verify, keep_warm, bake, drain)| {
+        let mut app = app();
+        app.verify.commands.extend(verify.then(|| "true".to_owned()));
+        app.bake = Duration::from_millis(bake.saturating_sub(45_000));
+        app.drain.keep_warm = keep_warm;
+        app.drain.timeout = Duration::from_millis(drain);
+        app
+    })
+}

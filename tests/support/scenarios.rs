@@ -1,0 +1,109 @@
+//! The situations in which a switch can be asked for, by name, each with its plan.
+
+use std::time::Duration;
+
+use bgctl::model::{ActiveState, App, Color, Observed};
+use bgctl::plan::{self, Plan};
+
+use crate::builders::{app, fresh, id, instance, release, serving, serving_beside, state, with_previous};
+
+/// A host before a switch, and the plan that was made for it.
+pub struct Scenario {
+    /// For people.
+    pub name: &'static str,
+    /// The host.
+    pub observed: Observed,
+    /// The plan.
+    pub plan: Plan,
+}
+
+/// All of them.
+pub fn all() -> Vec<Scenario> {
+    let mut all = switches();
+    all.extend(rollbacks());
+    all.extend(disagreements());
+    all
+}
+
+fn switch_to(name: &'static str, app: &App, observed: Observed) -> Scenario {
+    let plan = plan::switch(app, &release("r2"), &observed).unwrap();
+    Scenario { name, observed, plan }
+}
+
+fn rollback_to(name: &'static str, app: &App, to: Option<&str>, observed: Observed) -> Scenario {
+    let plan = plan::rollback(app, to.map(id).as_ref(), &observed).unwrap();
+    Scenario { name, observed, plan }
+}
+
+fn switches() -> Vec<Scenario> {
+    let app = app();
+    let mut careful = app.clone();
+    careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
+    careful.bake = Duration::from_secs(60);
+    let mut warm = app.clone();
+    warm.drain.keep_warm = true;
+    let beside = |name, down, enabled, pinned| {
+        let observed = serving_beside(Color::Blue, state(down, enabled, pinned));
+        switch_to(name, &app, observed)
+    };
+    vec![
+        switch_to("first switch", &app, fresh()),
+        switch_to("first switch, careful", &careful, fresh()),
+        switch_to("blue to green", &app, serving(Color::Blue)),
+        switch_to("green to blue", &app, serving(Color::Green)),
+        switch_to("careful: verify and bake", &careful, serving(Color::Blue)),
+        switch_to("keep warm", &warm, serving(Color::Blue)),
+        beside("idle was used before", ActiveState::Inactive, false, Some("r0")),
+        beside("idle runs something else", ActiveState::Active, false, Some("r0")),
+        beside("idle is starting", ActiveState::Activating, false, Some("r0")),
+        beside("idle failed", ActiveState::Failed, false, Some("r0")),
+        beside("idle is enabled", ActiveState::Inactive, true, Some("r0")),
+        beside("idle is enabled and runs", ActiveState::Active, true, Some("r0")),
+        beside("idle is enabled with nothing pinned", ActiveState::Failed, true, None),
+    ]
+}
+
+fn rollbacks() -> Vec<Scenario> {
+    let app = app();
+    let warm = || with_previous(state(ActiveState::Active, false, Some("r0")));
+    let cold = || with_previous(state(ActiveState::Inactive, false, Some("r0")));
+    let mut further = cold();
+    further.releases.insert(0, release("a"));
+    let mut enabled = warm();
+    instance(&mut enabled, Color::Green).enabled = true;
+    vec![
+        rollback_to("rollback, warm", &app, None, warm()),
+        rollback_to("rollback, warm and enabled", &app, None, enabled),
+        rollback_to("rollback, cold", &app, None, cold()),
+        rollback_to("rollback to an older release", &app, Some("a"), further),
+    ]
+}
+
+/// The cursor, nginx's flag and what runs do not fit each other: a hand at work, or a store that was restored.
+fn disagreements() -> Vec<Scenario> {
+    let app = app();
+    let both = || serving_beside(Color::Blue, state(ActiveState::Active, true, Some("r0")));
+    let flag_green = Observed {
+        serving: Some(Color::Green),
+        ..both()
+    };
+    let flag_none = Observed {
+        serving: None,
+        ..serving(Color::Blue)
+    };
+    let cursor_none = Observed {
+        cursor: fresh().cursor,
+        ..serving(Color::Blue)
+    };
+    let mut leftover = fresh();
+    *instance(&mut leftover, Color::Green) = state(ActiveState::Active, true, Some("r0"));
+    let mut down = serving(Color::Blue);
+    *instance(&mut down, Color::Blue) = state(ActiveState::Failed, true, Some("r1"));
+    vec![
+        switch_to("cursor blue, nginx green", &app, flag_green),
+        switch_to("cursor blue, nginx none", &app, flag_none),
+        switch_to("cursor none, nginx blue", &app, cursor_none),
+        switch_to("first switch, green is up", &app, leftover),
+        switch_to("the serving color is down", &app, down),
+    ]
+}
