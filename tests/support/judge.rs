@@ -1,0 +1,171 @@
+//! What must be true when a worker has ended.
+
+use std::rc::Rc;
+
+use bgctl::engine::Outcome;
+use bgctl::journal::Event;
+use bgctl::model::Color;
+use bgctl::plan::{Plan, Step};
+
+use crate::worker::{Ran, Site, is_past_return, work};
+use crate::world::World;
+
+/// A switch, the host before it, and how the present case came about.
+pub struct Case<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The host before.
+    pub before: &'a World,
+    /// The present case, for people.
+    pub told: String,
+}
+
+impl Case<'_> {
+    fn demand(&self, holds: bool, rule: &str, site: &Site) {
+        assert!(
+            holds,
+            "{rule}\ncase: {}\n{}\nbefore: {:#?}",
+            self.told,
+            site.story(self.plan),
+            self.before
+        );
+    }
+
+    /// Judges how a worker ended. One that is stuck is mended and taken up again, and must then come to an end.
+    /// Returns the final outcome.
+    pub fn judge(&self, ran: &Ran) -> Outcome {
+        self.judge_journal(&ran.site);
+        match ran.outcome {
+            Outcome::Done => self.judge_done(&ran.site),
+            Outcome::RolledBack => self.judge_rolled_back(&ran.site),
+            Outcome::Stuck => return self.mend(ran),
+        }
+        ran.outcome
+    }
+
+    /// Past the point of no return nothing is undone, and what was undone in part does not go on.
+    fn judge_journal(&self, site: &Site) {
+        let undo = |event: &Event| matches!(event, Event::UndoStarted { .. });
+        self.demand(
+            !is_past_return(self.plan, &site.journal) || !site.journal.iter().any(undo),
+            "a switch past its point of no return went back",
+            site,
+        );
+    }
+
+    fn judge_done(&self, site: &Site) {
+        let (plan, world, old) = (self.plan, &site.world, self.plan.to.other());
+        let release = Some(&plan.release);
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        demand(
+            world.flag == Some(plan.to),
+            "done: nginx sends requests to the new color",
+        );
+        demand(
+            *world.dark.get(plan.to) || world.running.get(plan.to).as_ref() == release,
+            "done: the new release runs, unless it did not come back from a reboot",
+        );
+        demand(
+            world.pinned.get(plan.to).as_ref() == release,
+            "done: the new release is pinned",
+        );
+        demand(*world.enabled.get(plan.to), "done: the new color is enabled");
+        demand(!world.enabled.get(old), "done: the old color is not enabled");
+        if !world.meddled {
+            demand(
+                world.cursor.active == Some(plan.to),
+                "done: the cursor is at the new color",
+            );
+            demand(
+                world.cursor.release.as_ref() == release,
+                "done: the cursor names the new release",
+            );
+        }
+        self.judge_meddled(site);
+        let stops = |step: &Step| *step == Step::Stop { color: old };
+        let stopped = world.running.get(old).is_none();
+        if plan.steps.iter().any(|planned| stops(&planned.step)) {
+            demand(stopped, "done: the old color is stopped");
+        } else {
+            let warm = world.running.get(old) == self.before.running.get(old);
+            demand(warm || world.boot > 0, "done: the old color is kept warm");
+        }
+    }
+
+    fn judge_rolled_back(&self, site: &Site) {
+        let (world, before) = (&site.world, self.before);
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        demand(world.flag == before.flag, "rolled back: nginx's flag");
+        demand(world.pinned == before.pinned, "rolled back: what is pinned");
+        demand(world.enabled == before.enabled, "rolled back: what is enabled");
+        if !world.meddled {
+            demand(
+                world.cursor.active == before.cursor.active,
+                "rolled back: the cursor's color",
+            );
+            demand(
+                world.cursor.release == before.cursor.release,
+                "rolled back: the cursor's release",
+            );
+        }
+        self.judge_meddled(site);
+        for color in Color::BOTH {
+            demand(self.runs_as_before(world, color), "rolled back: what runs");
+        }
+    }
+
+    /// What no undo brings back: something that ran in the idle color was stopped; a reboot starts what is enabled and
+    /// ends what is not.
+    fn runs_as_before(&self, world: &World, color: Color) -> bool {
+        let (now, then) = (world.running.get(color), self.before.running.get(color));
+        let stop = Step::Stop { color };
+        let taken = color == self.plan.to && self.plan.steps.iter().any(|planned| planned.step == stop);
+        let booted = world.boot > 0;
+        let starts = *self.before.enabled.get(color);
+        now == then
+            || (taken && now.is_none())
+            || (booted && !starts && now.is_none())
+            || (booted && starts && now == self.before.pinned.get(color))
+            || (booted && now.is_none() && *world.dark.get(color))
+    }
+
+    fn judge_meddled(&self, site: &Site) {
+        let theirs = site.world.cursor.moved_by.as_deref() == Some("elsewhere/0001");
+        self.demand(
+            theirs == site.world.meddled,
+            "the cursor that somebody else moved stays",
+            site,
+        );
+    }
+
+    /// Stuck is only what is broken for good; the color that serves stays up, and a new worker ends it once it is mended.
+    fn mend(&self, ran: &Ran) -> Outcome {
+        let demand = |holds, rule| self.demand(holds, rule, &ran.site);
+        let broken = ran.site.world.broken.as_ref().map(|broken| &broken.step);
+        let fails = |step: usize| &self.plan.steps[step];
+        demand(broken.is_some(), "stuck with nothing broken");
+        demand(
+            match ran.site.journal.last() {
+                Some(Event::Failed { step, .. }) => {
+                    Some(&fails(*step).step) == broken && is_past_return(self.plan, &ran.site.journal)
+                }
+                Some(Event::UndoFailed { step, .. }) => broken.is_some_and(|broken| fails(*step).undo.contains(broken)),
+                _ => false,
+            },
+            "stuck at something else than what is broken",
+        );
+        demand(
+            ran.pauses.ends_with(&[1, 2, 3, 4]),
+            "it waits longer after each failure",
+        );
+        let mut left = ran.site.clone();
+        Rc::make_mut(&mut left.world).broken = None;
+        let again = work(self.plan, self.before, left, &[]);
+        self.demand(
+            again.outcome != Outcome::Stuck,
+            "stuck after it was mended",
+            &again.site,
+        );
+        self.judge(&again)
+    }
+}

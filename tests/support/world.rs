@@ -1,0 +1,235 @@
+//! A host that is nothing but its state, changed by steps as a real one would be, and judged after every one of them.
+
+use bgctl::model::{ByColor, Color, Cursor, Observed, ReleaseId, Revision};
+use bgctl::plan::{Plan, Step};
+
+/// What is true of a host; also what survives the death of a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct World {
+    /// The store's record.
+    pub cursor: Cursor,
+    /// Its revision.
+    pub revision: Revision,
+    /// The color that nginx sends requests to.
+    pub flag: Option<Color>,
+    /// What starts in a color.
+    pub pinned: ByColor<Option<ReleaseId>>,
+    /// What runs in a color, and is healthy.
+    pub running: ByColor<Option<ReleaseId>>,
+    /// What starts at boot.
+    pub enabled: ByColor<bool>,
+    /// How often the host was booted.
+    pub boot: u32,
+    /// Somebody else moved the cursor.
+    pub meddled: bool,
+    /// What no longer works, until somebody mends it.
+    pub broken: Option<Broken>,
+    /// A color is down, and no step of ours is to blame: it was before, or did not come back at a boot.
+    pub dark: ByColor<bool>,
+}
+
+/// A step that fails from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub step: Step,
+    /// Whether it fails after it had its effect.
+    pub late: bool,
+}
+
+/// One thing of two, to change it.
+pub fn of<T>(pair: &mut ByColor<T>, color: Color) -> &mut T {
+    match color {
+        Color::Blue => &mut pair.blue,
+        Color::Green => &mut pair.green,
+    }
+}
+
+/// A step that would hurt users or the next switch, whoever asked for it.
+#[derive(Debug)]
+pub struct Violation(pub String);
+
+/// How a step ends: well, with an error, or it must never have been asked for.
+pub type Performed = Result<Result<(), &'static str>, Violation>;
+
+fn violation<T>(message: impl Into<String>) -> Result<T, Violation> {
+    Err(Violation(message.into()))
+}
+
+impl World {
+    /// The host that was observed so.
+    pub fn new(observed: &Observed) -> Self {
+        let stored = observed.cursor.clone().unwrap();
+        let running = |color: Color| {
+            let instance = observed.instances.get(color);
+            instance.pinned.clone().filter(|_| !instance.state.is_down())
+        };
+        let pair = |of: &dyn Fn(Color) -> Option<ReleaseId>| ByColor {
+            blue: of(Color::Blue),
+            green: of(Color::Green),
+        };
+        Self {
+            cursor: stored.cursor,
+            revision: stored.revision,
+            flag: observed.serving,
+            pinned: pair(&|color| observed.instances.get(color).pinned.clone()),
+            running: pair(&running),
+            enabled: ByColor {
+                blue: observed.instances.blue.enabled,
+                green: observed.instances.green.enabled,
+            },
+            boot: 0,
+            meddled: false,
+            broken: None,
+            dark: ByColor {
+                blue: running(Color::Blue).is_none(),
+                green: running(Color::Green).is_none(),
+            },
+        }
+    }
+
+    /// Everything stops, and what is enabled and has something pinned comes back.
+    pub fn reboot(&mut self) {
+        self.boot += 1;
+        for color in Color::BOTH {
+            let comes_back = *self.enabled.get(color) && !self.fails(&Step::Start { color });
+            *of(&mut self.running, color) = self.pinned.get(color).clone().filter(|_| comes_back);
+            *of(&mut self.dark, color) = self.running.get(color).is_none();
+        }
+    }
+
+    /// The boot that a worker reads.
+    pub fn boot_id(&self) -> String {
+        format!("boot-{}", self.boot)
+    }
+
+    /// Somebody else moves the cursor.
+    pub fn meddle(&mut self) {
+        self.meddled = true;
+        self.revision.0 += 1;
+        self.cursor = Cursor {
+            active: Some(Color::Blue),
+            release: Some(ReleaseId::parse("theirs").unwrap()),
+            moved_by: Some("elsewhere/0001".to_owned()),
+        };
+    }
+
+    fn fails(&self, step: &Step) -> bool {
+        self.broken.as_ref().is_some_and(|broken| broken.step == *step)
+    }
+
+    /// Performs a step, unless it is broken.
+    pub fn perform(&mut self, plan: &Plan, step: &Step) -> Performed {
+        let late = self.broken.as_ref().is_some_and(|broken| broken.late);
+        if self.fails(step) && !late {
+            return Ok(Err("it is broken"));
+        }
+        let ended = self.effect(plan, step)?;
+        Ok(ended.and(if self.fails(step) { Err("it is broken") } else { Ok(()) }))
+    }
+
+    /// What a step does to the host.
+    pub fn effect(&mut self, plan: &Plan, step: &Step) -> Performed {
+        let serves = |color: Color| self.flag == Some(color);
+        match step {
+            Step::Pin { color, release } => {
+                let running = self.running.get(*color);
+                if running.is_some() && running != release {
+                    return violation(format!("{step} while it runs {running:?}"));
+                }
+                release.clone_into(of(&mut self.pinned, *color));
+            }
+            Step::Start { color } if self.running.get(*color).is_some() => {}
+            Step::Start { color } => match self.pinned.get(*color).clone() {
+                None => return Ok(Err("nothing is pinned")),
+                pinned => *of(&mut self.running, *color) = pinned,
+            },
+            Step::Stop { color } | Step::Disable { color } | Step::Drain { color, .. } if serves(*color) => {
+                return violation(format!("{step} while it serves"));
+            }
+            Step::Stop { color } => *of(&mut self.running, *color) = None,
+            Step::Drain { .. } => {}
+            Step::Enable { color } => *of(&mut self.enabled, *color) = true,
+            Step::Disable { color } => *of(&mut self.enabled, *color) = false,
+            Step::Verify { color } | Step::Bake { color, .. } => return self.look_at(plan, *color),
+            Step::Confirm { color } if serves(*color) => return self.look_at(plan, *color),
+            Step::Confirm { .. } => return Ok(Err("nginx answers with another color")),
+            Step::Promote { expected, to, release } => return self.promote(plan, *expected, *to, release),
+            Step::Demote { to, release } => self.demote(plan, *to, release.as_ref()),
+            Step::Flip { to: Some(to) } if *to == plan.to => {
+                self.look_at(plan, *to)?
+                    .map_err(|_| Violation(format!("{step} while it is down")))?;
+                self.flag = Some(*to);
+            }
+            Step::Flip { to } => self.flag = *to,
+        }
+        Ok(Ok(()))
+    }
+
+    fn look_at(&self, plan: &Plan, color: Color) -> Performed {
+        match self.running.get(color) {
+            Some(release) if *release == plan.release => Ok(Ok(())),
+            Some(other) => violation(format!("{color} is judged while it runs {other}")),
+            None => Ok(Err("it does not answer")),
+        }
+    }
+
+    fn promote(&mut self, plan: &Plan, expected: Revision, to: Color, release: &ReleaseId) -> Performed {
+        if self.running.get(to).as_ref() != Some(release) || !self.enabled.get(to) {
+            return violation(format!(
+                "{to} is promoted with {release} and does not run it, now and after a boot"
+            ));
+        }
+        let next = Cursor {
+            active: Some(to),
+            release: Some(release.clone()),
+            moved_by: Some(mover(plan)),
+        };
+        if self.cursor == next {
+            return Ok(Ok(()));
+        }
+        if self.revision != expected {
+            return Ok(Err("somebody else moved the cursor"));
+        }
+        self.revision.0 += 1;
+        self.cursor = next;
+        Ok(Ok(()))
+    }
+
+    fn demote(&mut self, plan: &Plan, to: Option<Color>, release: Option<&ReleaseId>) {
+        let moved_by = Some(mover(plan));
+        if self.cursor.moved_by == moved_by {
+            self.revision.0 += 1;
+            self.cursor = Cursor {
+                active: to,
+                release: release.cloned(),
+                moved_by,
+            };
+        }
+    }
+
+    /// What must hold at every moment: the serving color runs what it should, and comes back after a reboot.
+    pub fn check(&mut self, plan: &Plan, before: &Self) -> Result<(), Violation> {
+        for color in Color::BOTH {
+            *of(&mut self.dark, color) &= self.running.get(color).is_none();
+        }
+        let Some(color) = self.flag else { return Ok(()) };
+        let running = self.running.get(color).as_ref();
+        let promised = match before.running.get(color).as_ref() {
+            _ if color == plan.to => Some(&plan.release),
+            None => before.pinned.get(color).as_ref(),
+            running => running,
+        };
+        if running != promised && !self.dark.get(color) {
+            return violation(format!("{color} serves and runs {running:?}, not {promised:?}"));
+        }
+        if !self.enabled.get(color) && (before.flag != self.flag || *before.enabled.get(color)) {
+            return violation(format!("{color} serves and does not come back after a reboot"));
+        }
+        Ok(())
+    }
+}
+
+fn mover(plan: &Plan) -> String {
+    format!("host/{}", plan.switch)
+}
