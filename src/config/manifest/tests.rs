@@ -187,7 +187,7 @@ fn names_and_keys_refused() {
 }
 
 #[test]
-fn runs_refused() {
+fn containers_refused() {
     let docker = [
         "exec = \"/bin/shop\"",
         "working_directory = \"/\"",
@@ -234,6 +234,10 @@ fn runs_refused() {
     5:11 cannot use "LimitNOFILE" as a line of [Service]: it must be Key=Value, as in "LimitNOFILE=65536"
     5:11 cannot use "A=b\nExecStart=/x" as a line of [Service]: it must be one line
     "#);
+}
+
+#[test]
+fn programs_refused() {
     let exec = [
         "image = \"shop\"",
         "container_port = 80",
