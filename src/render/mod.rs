@@ -48,7 +48,8 @@ pub fn site(app: &App, state: &Utf8Path, socket: &Utf8Path) -> eyre::Result<Stri
 pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<String> {
     let fail = || format!("cannot render the environment of release {}", release.id);
     let environment = environment::Environment::new(app, color, release).wrap_err_with(fail)?;
-    environment.render().wrap_err_with(fail)
+    // askama takes the newline at the end of a template away.
+    Ok(environment.render().wrap_err_with(fail)? + "\n")
 }
 
 /// The release that an environment file pins: reads its first line, as [`environment`] writes it.
