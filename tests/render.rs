@@ -3,6 +3,8 @@
 //!
 //! systemd and nginx have the last word: everything is read by `systemd-analyze verify` and `nginx -t`.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not there")]
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

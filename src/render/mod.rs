@@ -67,3 +67,16 @@ fn short(name: &str, max: usize) -> String {
     let start: String = name.chars().take(max.saturating_sub(hash.len() + 1)).collect();
     format!("{start}-{hash}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_cut_and_stay_different() {
+        assert_eq!(short("bg-shop", 7), "bg-shop");
+        let [a, b] = ["a", "b"].map(|end| short(&format!("bg-{}{end}", "x".repeat(39)), 31));
+        assert_eq!((a.len(), b.len()), (31, 31));
+        assert_ne!(a, b);
+    }
+}
