@@ -5,7 +5,7 @@ use eyre::Context as _;
 
 use super::check;
 use super::escape::word;
-use crate::model::{App, Artifact, Color, Port, Release, ReleaseId, Runtime, UnitName};
+use crate::model::{App, Artifact, Color, Port, Release, ReleaseId, Runtime};
 
 /// `templates/app.env`.
 #[derive(Debug, Template)]
@@ -115,9 +115,9 @@ fn run_options(app: &App, color: Color, release: &Release) -> Vec<String> {
     all.extend(memory.map(|bytes| format!("--memory={bytes}")));
     if *credentials {
         // A bind mount, unlike a volume, fails where the unit has no credentials.
-        let source = UnitName::instance(&app.name, port);
         all.push(format!(
-            "--mount=type=bind,source=/run/credentials/{source},target=/run/credentials,readonly"
+            "--mount=type=bind,source=/run/bgctl-{}-{port}/credentials,target=/run/credentials,readonly",
+            app.name
         ));
         all.push("--env=CREDENTIALS_DIRECTORY=/run/credentials".to_owned());
     }
@@ -128,7 +128,7 @@ fn run_options(app: &App, color: Color, release: &Release) -> Vec<String> {
 /// Variables that the docker client or the dynamic linker would take for themselves, were they in the client's
 /// environment: they go to the container with their value on the command line. So only names that are settings are in
 /// the list, and none that holds a secret (docker(1), ld.so(8), systemd.exec(5)).
-const FOR_THE_CLIENT: [&str; 22] = [
+const FOR_THE_CLIENT: [&str; 23] = [
     "CREDENTIALS_DIRECTORY",
     "DOCKER_API_VERSION",
     "DOCKER_CERT_PATH",
@@ -151,6 +151,7 @@ const FOR_THE_CLIENT: [&str; 22] = [
     "LD_PRELOAD",
     "NOTIFY_SOCKET",
     "PATH",
+    "RUNTIME_DIRECTORY",
 ];
 
 /// A list as one variable that the unit names as `$NAME`.

@@ -66,6 +66,10 @@ impl Escaper for Environment {
 /// One word of a list that a unit takes apart by `$NAME`: systemd splits the variable's value at whitespace and removes
 /// quotes and backslashes (systemd.service(5)), and reads neither `$` nor `%` in it again.
 pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=:/.,@+%{}".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
     let mut word = String::from('"');
     for c in text.chars() {
         if matches!(c, '"' | '\\') {
@@ -143,7 +147,7 @@ mod tests {
         }
 
         #[test]
-        fn words_come_out_whole(words in prop::collection::vec("[a\"\\\\$`'\n\t #%=]{0,8}", 0..6)) {
+        fn words_come_out_whole(words in prop::collection::vec("[-a=/\"\\\\$`'\n\t #%=]{0,8}", 0..6)) {
             let list = words.iter().map(|each| word(each)).collect::<Vec<_>>().join(" ");
             prop_assert_eq!(split(&list), words);
         }

@@ -48,7 +48,8 @@ pub fn site(app: &App, state: &Utf8Path, socket: &Utf8Path) -> eyre::Result<Stri
 pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<String> {
     let fail = || format!("cannot render the environment of release {}", release.id);
     let environment = environment::Environment::new(app, color, release).wrap_err_with(fail)?;
-    environment.render().wrap_err_with(fail)
+    // askama takes the newline at the end of a template away.
+    Ok(environment.render().wrap_err_with(fail)? + "\n")
 }
 
 /// The release that an environment file pins: reads its first line, as [`environment`] writes it.
@@ -65,4 +66,17 @@ fn short(name: &str, max: usize) -> String {
     let hash = seal::hex(name).chars().take(8).collect::<String>();
     let start: String = name.chars().take(max.saturating_sub(hash.len() + 1)).collect();
     format!("{start}-{hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_cut_and_stay_different() {
+        assert_eq!(short("bg-shop", 7), "bg-shop");
+        let [a, b] = ["a", "b"].map(|end| short(&format!("bg-{}{end}", "x".repeat(39)), 31));
+        assert_eq!((a.len(), b.len()), (31, 31));
+        assert_ne!(a, b);
+    }
 }

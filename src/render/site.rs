@@ -67,7 +67,7 @@ impl<'a> Site<'a> {
             read_timeout: time(site.read_timeout),
             send_timeout: time(site.send_timeout),
             health_path,
-            include: check::nginx("an include folder", site.include.as_str())?,
+            include: check::nginx("an include folder", site.include.as_str().trim_end_matches('/'))?,
         })
     }
 }
