@@ -2,23 +2,23 @@
 
 use std::fmt::Display;
 
-use zbus::fdo;
+use zbus::{DBusError as _, fdo};
 
 use crate::model::{Hinted, UnitName};
 
 /// What `error` means for the attempt to `verb` a `thing`.
-pub(super) fn explain(verb: &str, thing: &impl Display, error: zbus::Error) -> eyre::Report {
-    let hint = if is_no_such_unit(&error) {
+pub(super) fn explain(verb: &str, thing: &impl Display, error: &zbus::Error) -> eyre::Report {
+    let hint = if is_no_such_unit(error) {
         Some("`bgctl install` writes the units of an app")
-    } else if is_denied(&error) {
+    } else if is_denied(error) {
         Some("run this as root")
     } else {
         None
     };
-    let message = format!("cannot {verb} {thing}: {}", said(&error));
+    let message = format!("cannot {verb} {thing}: {}", said(error));
     match hint {
         Some(hint) => Hinted::new(message, hint).into(),
-        None => eyre::Report::new(error).wrap_err(format!("cannot {verb} {thing}")),
+        None => eyre::Report::msg(message),
     }
 }
 
@@ -53,8 +53,10 @@ fn is_denied(error: &zbus::Error) -> bool {
 
 /// systemd's own words, without the error's D-Bus name.
 fn said(error: &zbus::Error) -> String {
-    match error {
-        zbus::Error::MethodError(_, Some(detail), _) => detail.trim_end_matches('.').to_owned(),
-        other => other.to_string(),
-    }
+    let detail = match error {
+        zbus::Error::MethodError(_, detail, _) => detail.as_deref(),
+        zbus::Error::FDO(error) => error.description(),
+        _ => None,
+    };
+    detail.map_or_else(|| error.to_string(), |detail| detail.trim_end_matches('.').to_owned())
 }

@@ -85,7 +85,7 @@ impl Systemd {
     /// Asks systemd to start a unit, and does not wait for it. Fails where there is no such unit.
     pub async fn start_later(&self, unit: &UnitName) -> eyre::Result<()> {
         let job = self.manager.start_unit(unit.as_str(), "replace").await;
-        job.map(drop).map_err(|error| explain("start", unit, error))
+        job.map(drop).map_err(|error| explain("start", unit, &error))
     }
 
     /// Stops a unit and waits until it is down; one that is down already is left alone, and so is one whose file is gone.
@@ -111,7 +111,7 @@ impl Systemd {
     pub async fn enable(&self, units: &[&UnitName]) -> eyre::Result<bool> {
         let names: Vec<_> = units.iter().map(|unit| unit.as_str()).collect();
         let enabled = self.manager.enable_unit_files(&names, false, false).await;
-        let (_, changes) = enabled.map_err(|error| explain("enable", &names.join(", "), error))?;
+        let (_, changes) = enabled.map_err(|error| explain("enable", &names.join(", "), &error))?;
         Ok(!changes.is_empty())
     }
 
@@ -119,7 +119,7 @@ impl Systemd {
     pub async fn disable(&self, units: &[&UnitName]) -> eyre::Result<bool> {
         let names: Vec<_> = units.iter().map(|unit| unit.as_str()).collect();
         let disabled = self.manager.disable_unit_files(&names, false).await;
-        let changes = disabled.map_err(|error| explain("disable", &names.join(", "), error))?;
+        let changes = disabled.map_err(|error| explain("disable", &names.join(", "), &error))?;
         Ok(!changes.is_empty())
     }
 
@@ -128,20 +128,20 @@ impl Systemd {
         match self.manager.get_unit_file_state(unit.as_str()).await {
             Ok(state) => Ok(state == "enabled"),
             Err(error) if explain::is_no_such_unit(&error) => Ok(false),
-            Err(error) => Err(explain("look at", unit, error)),
+            Err(error) => Err(explain("look at", unit, &error)),
         }
     }
 
     /// Makes systemd read all unit files anew. Takes hundreds of milliseconds on a busy host.
     pub async fn daemon_reload(&self) -> eyre::Result<()> {
         let reloaded = self.manager.reload().await;
-        reloaded.map_err(|error| explain("make systemd read", &"unit files", error))
+        reloaded.map_err(|error| explain("make systemd read", &"unit files", &error))
     }
 
     /// Forgets that a unit failed, and how often it was started. Does nothing where systemd does not know the unit.
     pub async fn reset_failed(&self, unit: &UnitName) -> eyre::Result<()> {
         match self.manager.reset_failed_unit(unit.as_str()).await {
-            Err(error) if !explain::is_no_such_unit(&error) => Err(explain("reset", unit, error)),
+            Err(error) if !explain::is_no_such_unit(&error) => Err(explain("reset", unit, &error)),
             _ => Ok(()),
         }
     }
@@ -150,7 +150,7 @@ impl Systemd {
     pub async fn describe(&self, unit: &UnitName, text: &str) -> eyre::Result<()> {
         let properties = [("Description", Variant::from(text))];
         let set = self.manager.set_unit_properties(unit.as_str(), true, &properties).await;
-        set.map_err(|error| explain("describe", unit, error))
+        set.map_err(|error| explain("describe", unit, &error))
     }
 
     /// What systemd knows about a service unit; one without a file has [`Load::NotFound`].
@@ -179,7 +179,7 @@ impl Systemd {
     /// Units that are down and that nothing refers to are not in memory.
     pub async fn list(&self, patterns: &[&str]) -> eyre::Result<Vec<ListedUnit>> {
         let listed = self.manager.list_units_by_patterns(&[], patterns).await;
-        let units = listed.map_err(|error| explain("list", &"units", error))?;
+        let units = listed.map_err(|error| explain("list", &"units", &error))?;
         let services = units.into_iter().filter_map(|listed| {
             let (name, description, load, active, sub, ..) = listed;
             let unit = state::service_name(&name)?;
@@ -228,7 +228,7 @@ impl Systemd {
                 None,
             ));
         };
-        let ended = ended.map_err(|error| explain(verb, unit, error))?;
+        let ended = ended.map_err(|error| explain(verb, unit, &error))?;
         let is_good = matches!(&ended, Ended::Unheard) || matches!(&ended, Ended::Result(result) if result == "done");
         if is_good && good(self.active_state(unit).await?) {
             return Ok(());

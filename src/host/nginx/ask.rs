@@ -1,0 +1,158 @@
+//! Asking nginx what it serves, by the locations that every rendered site has for this host only.
+
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use eyre::WrapErr as _;
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::host::http::{self, Answer};
+use crate::model::{Color, Hinted, Listen, Site};
+
+/// How long nginx may take to say which color it uses.
+const ASK: Duration = Duration::from_secs(5);
+
+/// The time between two questions.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What the active color answered through nginx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The status of its answer, or of nginx's own where it got none.
+    pub status: u16,
+    /// The color that nginx asked; none where nothing was ever switched.
+    pub color: Option<Color>,
+}
+
+/// Which color nginx uses for a site now; none where nothing was ever switched. Asks the site itself where it listens with
+/// plain HTTP on a loopback address, else its second look on `socket`. Fails where something else answers.
+pub async fn color(site: &Site, socket: &Utf8Path) -> eyre::Result<Option<Color>> {
+    let door = Door::of(site, socket);
+    let ask = async {
+        let answer = door.get("/.bgctl/color", ASK).await?;
+        let text = answer.body.trim();
+        match Color::parse_or_none(text) {
+            Ok(color) if answer.status.is_success() => Ok(color),
+            _ => Err(wrong(&answer)),
+        }
+    };
+    ask.await
+        .wrap_err_with(|| format!("cannot ask nginx for the color in use ({door})"))
+}
+
+/// What the health path of the active color answers through nginx, within `timeout`; asked as [`color`]. Fails where
+/// nginx gives no answer, or something else than a site of bgctl does.
+pub async fn health(site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::Result<Health> {
+    let door = Door::of(site, socket);
+    let ask = async {
+        let answer = door.get("/.bgctl/health", timeout).await?;
+        let color = answer
+            .headers
+            .get("x-bgctl-color")
+            .and_then(|value| value.to_str().ok());
+        let color = color.ok_or_else(|| wrong(&answer))?;
+        eyre::Ok(Health {
+            status: answer.status.as_u16(),
+            color: Color::parse_or_none(color)?,
+        })
+    };
+    ask.await
+        .wrap_err_with(|| format!("cannot ask for the health of the active color through nginx ({door})"))
+}
+
+/// Asks for the color until the answer is one. Fails after `patience` with the last answer.
+pub(super) async fn wait_for_color(site: &Site, socket: &Utf8Path, patience: Duration) -> eyre::Result<()> {
+    let began = Instant::now();
+    loop {
+        match color(site, socket).await {
+            Ok(_) => return Ok(()),
+            Err(error) if began.elapsed() >= patience => return Err(error),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+fn wrong(answer: &Answer) -> eyre::Report {
+    Hinted::new(
+        format!("the answer is not this site's, but {}", answer.status),
+        "another site may take its name or address: compare [nginx] server_name and listen with `nginx -T`",
+    )
+    .into()
+}
+
+/// Where a site is asked.
+enum Door<'a> {
+    Tcp { listen: &'a Listen, host: String },
+    Socket(&'a Utf8Path),
+}
+
+impl<'a> Door<'a> {
+    fn of(site: &'a Site, socket: &'a Utf8Path) -> Self {
+        let plain = site.certificate.is_none();
+        let listen = site.listen.iter().find(|listen| listen.local_address().is_loopback());
+        match listen {
+            Some(listen) if plain => Self::Tcp {
+                listen,
+                host: host(site),
+            },
+            _ => Self::Socket(socket),
+        }
+    }
+
+    async fn get(&self, path: &str, timeout: Duration) -> eyre::Result<Answer> {
+        let answer = async {
+            match self {
+                Self::Tcp { listen, host } => {
+                    let stream = TcpStream::connect((listen.local_address(), listen.port())).await?;
+                    http::get(stream, host, path).await
+                }
+                Self::Socket(socket) => http::get(UnixStream::connect(socket).await?, "localhost", path).await,
+            }
+        };
+        tokio::time::timeout(timeout, answer)
+            .await
+            .map_err(|_| eyre::eyre!("no answer within {timeout:?}"))?
+    }
+}
+
+impl std::fmt::Display for Door<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { listen, host } => {
+                let address = std::net::SocketAddr::new(listen.local_address(), listen.port());
+                write!(f, "{host} at {address}")
+            }
+            Self::Socket(socket) => write!(f, "{socket}"),
+        }
+    }
+}
+
+/// A name that the site answers to: its first, with something in the place of a `*`.
+fn host(site: &Site) -> String {
+    let name = site.server_names.first().map_or("_", |name| name.as_str());
+    name.replace('*', "bgctl")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::site;
+    use super::*;
+    use crate::model::Certificate;
+
+    #[test]
+    fn the_door_is_the_site_itself_where_this_host_may_use_it() {
+        let socket = Utf8Path::new("/run/bgctl/shop.sock");
+        let door = |site: &Site| Door::of(site, socket).to_string();
+        assert_eq!(door(&site("example.org", "8080")), "example.org at 127.0.0.1:8080");
+        assert_eq!(door(&site("*.example.org", "[::]:80")), "bgctl.example.org at [::1]:80");
+        assert_eq!(door(&site("example.org", "10.0.0.5:80")), socket.as_str());
+        let tls = Site {
+            certificate: Some(Certificate {
+                certificate: "/etc/ssl/x.pem".into(),
+                key: "/etc/ssl/x.key".into(),
+            }),
+            ..site("example.org", "443")
+        };
+        assert_eq!(door(&tls), socket.as_str());
+    }
+}

@@ -1,0 +1,221 @@
+//! nginx: putting a site in place so that a bad one never stays, and asking what it serves.
+//!
+//! ```text
+//! write by rename -> nginx -t -> reload -> new workers run -> the site answers
+//!                        |          |              |                 |
+//!                        +----------+--------------+-----------------+--> the old file back, nginx -t, reload
+//! ```
+
+mod ask;
+mod workers;
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+
+pub use self::ask::{Health, color, health};
+use super::command::{Command, Failed};
+use super::files;
+use super::systemd::Systemd;
+use crate::model::{Hinted, NginxSettings, Site};
+
+/// How long a check of the configuration, or its reload, may take.
+const CHECK: Duration = Duration::from_secs(60);
+
+/// How long a reloaded nginx may take to answer as its new site says.
+const PROOF: Duration = Duration::from_secs(10);
+
+/// The host's nginx.
+#[derive(Clone, Debug)]
+pub struct Nginx {
+    settings: NginxSettings,
+    systemd: Systemd,
+}
+
+impl Nginx {
+    /// The nginx that `settings` name.
+    pub fn new(settings: NginxSettings, systemd: Systemd) -> Self {
+        Self { settings, systemd }
+    }
+
+    /// Checks nginx's whole configuration as it is on disk; its warnings. Fails with all that nginx said.
+    pub async fn test(&self) -> eyre::Result<Vec<String>> {
+        let (program, arguments) = self
+            .settings
+            .test
+            .split_first()
+            .ok_or_else(|| eyre::eyre!("cannot check nginx's configuration: no command is set for it"))?;
+        let said = Command::new(program, arguments, CHECK).run().await;
+        let said = said.map_err(|failed| refused(&failed))?;
+        let warnings = said.stderr.lines().filter(|line| line.contains("[warn]"));
+        Ok(warnings.map(str::to_owned).collect())
+    }
+
+    /// Makes nginx read its configuration anew, and waits until workers run that have read it. Fails where nginx keeps
+    /// the old one, with what it wrote to its error log meanwhile.
+    pub async fn reload(&self) -> eyre::Result<()> {
+        let unit = &self.settings.unit;
+        let before = workers::Snapshot::take(self.systemd.state(unit).await?.main_process)?;
+        self.systemd.reload_unit(unit, CHECK).await?;
+        before.wait_for_new(PROOF).await
+    }
+
+    /// Puts the site `text` at `path`, makes nginx serve it, and proves that: `site` answers, or its second look on
+    /// `socket` where it has no plain HTTP on a loopback address. Says whether anything changed.
+    ///
+    /// Fails where nginx does not run, refuses the configuration, does not take it, or answers otherwise; then the file
+    /// that was there before is back and nginx serves that, unless the error says otherwise.
+    pub async fn put_site(&self, path: &Utf8Path, text: &str, site: &Site, socket: &Utf8Path) -> eyre::Result<bool> {
+        if files::read(path)?.as_deref() == Some(text) && color(site, socket).await.is_ok() {
+            return Ok(false);
+        }
+        self.change(path, Some(text), Some((site, socket))).await?;
+        Ok(true)
+    }
+
+    /// Takes the site at `path` away, and makes nginx forget it. Says whether there was one. Fails where nginx refuses
+    /// the configuration without it; then it is back.
+    pub async fn remove_site(&self, path: &Utf8Path) -> eyre::Result<bool> {
+        if files::read(path)?.is_none() {
+            return Ok(false);
+        }
+        self.change(path, None, None).await?;
+        Ok(true)
+    }
+
+    async fn change(&self, path: &Utf8Path, text: Option<&str>, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
+        self.needs_to_run().await?;
+        let old = files::read(path)?;
+        put(path, text)?;
+        let Err(error) = self.apply(proof).await else {
+            return Ok(());
+        };
+        let back = match (self.put_back(path, old.as_deref()).await, old) {
+            (Ok(()), Some(_)) => "the site that was there before is back".to_owned(),
+            (Ok(()), None) => "the file was taken away again".to_owned(),
+            (Err(worse), _) => format!("and what was there before cannot be served again: {worse:#}"),
+        };
+        let (hint, details) = match Hinted::find(&error) {
+            Some(hinted) => (hinted.hint().to_owned(), hinted.details().to_vec()),
+            None => ("see nginx's error log".to_owned(), Vec::new()),
+        };
+        let verb = if text.is_some() { "put" } else { "remove" };
+        let report = eyre::eyre!("cannot {verb} the site {path}: {error:#}; {back}");
+        Err(Hinted::from(report, hint).with_details(details).into())
+    }
+
+    async fn apply(&self, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
+        let warnings = self.test().await?;
+        if let Some((site, socket)) = proof {
+            no_conflict(site, &warnings)?;
+            self.reload().await?;
+            ask::wait_for_color(site, socket, PROOF).await
+        } else {
+            self.reload().await
+        }
+    }
+
+    async fn put_back(&self, path: &Utf8Path, old: Option<&str>) -> eyre::Result<()> {
+        put(path, old)?;
+        self.test().await?;
+        self.reload().await
+    }
+
+    async fn needs_to_run(&self) -> eyre::Result<()> {
+        let unit = &self.settings.unit;
+        let state = self.systemd.active_state(unit).await?;
+        if state.is_down() {
+            return Err(Hinted::new(
+                format!("cannot change nginx's sites: {unit} is {state}"),
+                format!("start it with `systemctl enable --now {unit}`"),
+            )
+            .into());
+        }
+        Ok(())
+    }
+}
+
+/// The configuration holds nothing secret, and nginx in a container may run as anyone.
+fn put(path: &Utf8Path, text: Option<&str>) -> eyre::Result<()> {
+    match text {
+        Some(text) => files::write(path, text, 0o644),
+        None => files::remove(path).map(drop),
+    }
+}
+
+fn refused(failed: &Failed) -> eyre::Report {
+    let lines = failed.lines();
+    let reason = lines.iter().find(|line| line.contains("[emerg]")).or(lines.last());
+    let reason = reason.map_or(failed.how.as_str(), |line| line.trim_start_matches("nginx: "));
+    Hinted::new(
+        format!("nginx refuses its configuration: {reason}"),
+        format!("`{}` shows it", failed.command),
+    )
+    .with_details(lines)
+    .into()
+}
+
+/// nginx only warns where two sites have the same name on the same address, and then ignores one of them.
+fn no_conflict(site: &Site, warnings: &[String]) -> eyre::Result<()> {
+    let conflict = warnings.iter().find(|warning| {
+        warning
+            .split_once("conflicting server name \"")
+            .and_then(|(_, rest)| rest.split_once('"'))
+            .is_some_and(|(name, _)| site.server_names.iter().any(|ours| ours.as_str() == name))
+    });
+    let Some(warning) = conflict else { return Ok(()) };
+    Err(Hinted::new(
+        format!("another site has the same name on the same address, and nginx ignores one of them: {warning}"),
+        "set [nginx] server_name or listen, or remove the other site (Debian's is /etc/nginx/sites-enabled/default)",
+    )
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::command::Output;
+    use crate::model::{Listen, ServerName};
+
+    pub(super) fn site(name: &str, listen: &str) -> Site {
+        Site {
+            server_names: vec![ServerName::parse(name).unwrap()],
+            listen: vec![Listen::parse(listen).unwrap()],
+            default_server: false,
+            certificate: None,
+            max_body_size: 0,
+            read_timeout: PROOF,
+            send_timeout: PROOF,
+            include: "/etc/nginx/shop.d".into(),
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_an_error() {
+        let warning = "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored".to_owned();
+        let error = no_conflict(&site("example.org", "80"), std::slice::from_ref(&warning)).unwrap_err();
+        assert!(format!("{error:#}").contains("on 0.0.0.0:80"), "{error:#}");
+        assert!(no_conflict(&site("shop.example.org", "80"), &[warning]).is_ok());
+    }
+
+    #[test]
+    fn nginx_says_why() {
+        let failed = Failed {
+            command: "/usr/sbin/nginx -t".into(),
+            how: "exit status: 1".into(),
+            output: Output {
+                stdout: String::new(),
+                stderr: "nginx: [warn] something\n\
+                         nginx: [emerg] unknown directive \"x\" in /etc/nginx/sites-enabled/shop.conf:3\n\
+                         nginx: configuration file /etc/nginx/nginx.conf test failed\n"
+                    .into(),
+            },
+        };
+        let report = refused(&failed);
+        assert_eq!(
+            report.to_string(),
+            "nginx refuses its configuration: [emerg] unknown directive \"x\" in /etc/nginx/sites-enabled/shop.conf:3"
+        );
+        assert_eq!(Hinted::find(&report).unwrap().details().len(), 3);
+    }
+}

@@ -1,0 +1,130 @@
+//! Whether nginx took a new configuration. A reload is a signal to the master, which then reads the configuration: where
+//! it can use it, it starts new workers; where it cannot (a port is taken, which `nginx -t` does not see), it writes a line
+//! to its error log and goes on as before. So new workers are the proof.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::time::{Duration, Instant};
+
+use eyre::WrapErr as _;
+
+use crate::model::Hinted;
+
+/// Where nginx's packages have the error log. One that is elsewhere is not read, and everything else works the same.
+const ERROR_LOG: &str = "/var/log/nginx/error.log";
+
+/// The time between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The nginx processes of this host, in containers too: id, and id of the parent.
+type Processes = BTreeMap<u32, u32>;
+
+/// nginx's processes and the end of its error log at one moment.
+pub(super) struct Snapshot {
+    master: Option<u32>,
+    before: Processes,
+    log_end: u64,
+}
+
+impl Snapshot {
+    /// Takes a snapshot. `main_process` is that of nginx's unit: its master, or something that runs nginx in a container.
+    pub fn take(main_process: Option<u32>) -> eyre::Result<Self> {
+        let before = processes().wrap_err("cannot look at nginx's processes")?;
+        Ok(Self {
+            master: main_process.filter(|process| before.contains_key(process)),
+            before,
+            log_end: fs_err::metadata(ERROR_LOG).map_or(0, |log| log.len()),
+        })
+    }
+
+    /// Waits until a worker runs that did not when this was taken. Fails after `patience`, or as soon as the error log says
+    /// that the master cannot use the configuration.
+    pub async fn wait_for_new(&self, patience: Duration) -> eyre::Result<()> {
+        let began = Instant::now();
+        loop {
+            let now = processes().wrap_err("cannot look at nginx's processes")?;
+            if now.iter().any(|process| self.is_new_worker(process)) {
+                return Ok(());
+            }
+            let said = self.said();
+            if said.iter().any(|line| line.contains("[emerg]")) || began.elapsed() >= patience {
+                let reason = said.iter().find(|line| line.contains("[emerg]"));
+                let reason = reason.map_or_else(|| format!("no new worker within {patience:?}"), Clone::clone);
+                let report = Hinted::new(
+                    format!("nginx did not take its new configuration: {reason}"),
+                    format!("see nginx's error log, usually {ERROR_LOG}"),
+                );
+                return Err(report.with_details(said).into());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Commands such as `nginx -s reload` are nginx processes as well, but no child of one that was there before.
+    fn is_new_worker(&self, (process, parent): (&u32, &u32)) -> bool {
+        let of_this_nginx = match self.master {
+            Some(master) => *parent == master,
+            None => self.before.contains_key(parent),
+        };
+        of_this_nginx && !self.before.contains_key(process)
+    }
+
+    /// What was written to the error log since, as far as it can be read.
+    fn said(&self) -> Vec<String> {
+        let read = || -> std::io::Result<String> {
+            let mut log = fs_err::File::open(ERROR_LOG)?;
+            log.seek(SeekFrom::Start(self.log_end))?;
+            let mut bytes = Vec::new();
+            log.take(64 * 1024).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        read().unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+}
+
+fn processes() -> std::io::Result<Processes> {
+    let entries = fs_err::read_dir("/proc")?.flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    // A process may end while it is looked at.
+    let nginx = ids.filter_map(|id| {
+        let stat = fs_err::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        Some((id, parent_of_nginx(&stat)?))
+    });
+    Ok(nginx.collect())
+}
+
+/// The parent of a process that is nginx, from `/proc/PID/stat` (proc(5)): `PID (NAME) STATE PARENT ...`.
+fn parent_of_nginx(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.split_once('(')?;
+    let (name, rest) = rest.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let is_alive = fields.next()? != "Z";
+    let parent = fields.next()?.parse().ok()?;
+    (name == "nginx" && is_alive).then_some(parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_living_nginx_counts() {
+        assert_eq!(parent_of_nginx("10 (nginx) S 1 10 10 0"), Some(1));
+        assert_eq!(parent_of_nginx("12 (nginx) Z 10 10 10 0"), None);
+        assert_eq!(parent_of_nginx("12 (a) nginx) S 10 10 10 0"), None);
+    }
+
+    #[test]
+    fn new_workers_are_children_of_a_master_that_was_there() {
+        let snapshot = |master| Snapshot {
+            master,
+            before: Processes::from([(10, 1), (11, 10), (20, 1), (21, 20)]),
+            log_end: 0,
+        };
+        assert!(snapshot(Some(10)).is_new_worker((&12, &10)));
+        assert!(!snapshot(Some(10)).is_new_worker((&11, &10)), "an old worker");
+        assert!(!snapshot(Some(10)).is_new_worker((&22, &20)), "another nginx");
+        assert!(!snapshot(Some(10)).is_new_worker((&30, &1)), "nginx -s reload");
+        assert!(snapshot(None).is_new_worker((&22, &20)), "in a container it may be any");
+    }
+}
