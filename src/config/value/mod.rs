@@ -1,10 +1,12 @@
 //! Single values of a configuration file: each type has checked what it holds.
 
 mod docker;
+mod host;
 mod quantity;
 mod text;
 
 pub(super) use docker::{DockerOption, Volume};
+pub(super) use host::{Endpoint, KeyPrefix, ServiceName};
 pub(super) use quantity::{PortNumber, Size, Status, Time};
 pub(super) use text::{AbsolutePath, CredentialId, HealthPath, Line, ServiceLine};
 
