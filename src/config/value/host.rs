@@ -5,19 +5,19 @@ use crate::model::{Invalid, UnitName};
 
 value!(
     /// A URL of a member of etcd.
-    Endpoint(String), String, parse_endpoint
+    Endpoint(String), String, |text: String| parse_endpoint(&text)
 );
 value!(
     /// What stands before every key in etcd; from `/` to `/`.
-    KeyPrefix(String), String, parse_prefix
+    KeyPrefix(String), String, |text: String| parse_prefix(&text)
 );
 value!(
     /// The name of a service unit.
-    ServiceName(UnitName), String, parse_service_name
+    ServiceName(UnitName), String, |text: String| UnitName::service(&text)
 );
 
-fn parse_endpoint(text: String) -> Result<String, Invalid> {
-    let refuse = |reason: &str| Err(Invalid::value("an endpoint of etcd", &text, reason));
+fn parse_endpoint(text: &str) -> Result<String, Invalid> {
+    let refuse = |reason: &str| Err(Invalid::value("an endpoint of etcd", text, reason));
     if text.contains('@') {
         return Err(Invalid::new(
             "cannot use a password in an endpoint: give user and password_file",
@@ -31,17 +31,13 @@ fn parse_endpoint(text: String) -> Result<String, Invalid> {
     }
 }
 
-fn parse_prefix(text: String) -> Result<String, Invalid> {
+fn parse_prefix(text: &str) -> Result<String, Invalid> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if !text.starts_with('/') || !text.chars().all(plain) {
         let reason = "it must start with / and be letters, digits and /._-";
-        return Err(Invalid::value("a prefix of keys", &text, reason));
+        return Err(Invalid::value("a prefix of keys", text, reason));
     }
     Ok(format!("{}/", text.trim_end_matches('/')))
-}
-
-fn parse_service_name(text: String) -> Result<UnitName, Invalid> {
-    UnitName::service(&text)
 }
 
 #[cfg(test)]
@@ -51,13 +47,13 @@ mod tests {
     #[test]
     fn prefixes_end_with_a_slash() {
         for (text, prefix) in [("/", "/"), ("/bgctl", "/bgctl/"), ("/a/b/", "/a/b/")] {
-            assert_eq!(parse_prefix(text.to_owned()).unwrap(), prefix);
+            assert_eq!(parse_prefix(text).unwrap(), prefix);
         }
     }
 
     #[test]
     fn passwords_in_urls_are_not_repeated() {
-        let error = parse_endpoint("http://user:s3cret@host:2379".to_owned()).unwrap_err();
+        let error = parse_endpoint("http://user:s3cret@host:2379").unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
     }
 }

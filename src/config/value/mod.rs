@@ -12,7 +12,7 @@ pub(super) use text::{AbsolutePath, CredentialId, HealthPath, Line, ServiceLine}
 
 /// Declares a type that is read from a `$from` by `$parse`.
 macro_rules! value {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $from:ty, $parse:path) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $from:ty, $parse:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub(in crate::config) struct $name(pub(in crate::config) $inner);
