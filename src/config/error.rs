@@ -110,7 +110,8 @@ impl Place {
     }
 }
 
-/// Whether a line sets environment variables: it does so itself, or stands below the header of such a table.
+/// Whether a line sets environment variables (it does so itself, or stands below the header of such a table), or has a
+/// URL with a password.
 fn may_hold_secret(above: &str, line: &str) -> bool {
     let key = |line: &str| line.split('=').next().unwrap_or_default().replace([' ', '"', '\''], "");
     let header = above.lines().rev().find_map(|line| {
@@ -126,6 +127,7 @@ fn may_hold_secret(above: &str, line: &str) -> bool {
             || key.starts_with("run.env")
             || line.contains("env = {")
             || line.contains("env={"))
+        || (line.contains("://") && line.contains('@'))
 }
 
 impl fmt::Display for ConfigError {
@@ -226,6 +228,7 @@ mod tests {
             "[run]\nenv.KEY = \"secret\"\n",
             "run.env.KEY = \"secret\"\n",
             "[ run . \"env\" ]\nKEY = \"secret\"\n",
+            "[store]\nendpoints = [\"http://user:secret@host\"]\n",
             "run = { image = \"x\", env = { KEY = \"secret\" } }\n",
         ];
         for text in hidden {

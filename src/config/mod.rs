@@ -7,8 +7,10 @@
 //! Every parser takes text; [`read_text`] is the only function here that touches a file. An error is a [`ConfigError`]:
 //! one sentence, and the place in the file.
 
+pub mod env_file;
 mod error;
 pub mod manifest;
+pub mod settings;
 mod value;
 
 pub use error::ConfigError;

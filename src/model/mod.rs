@@ -21,7 +21,7 @@ pub use image::{Digest, ImageRef, PinnedImage};
 pub use name::{AppName, EnvName, ReleaseId, SwitchId};
 pub use observed::{ActiveState, InstanceState, Observed};
 pub use problem::{Hint, Hinted, Invalid};
-pub use release::{Artifact, Release};
+pub use release::{Artifact, Pinned, Release};
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};
 pub use site::{Certificate, Listen, ServerName, Site};
 pub use unit::UnitName;

@@ -6,7 +6,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{EnvName, HealthCheck, ImageRef, PinnedImage, Port, ReleaseId};
+use super::{App, EnvName, HealthCheck, ImageRef, Invalid, PinnedImage, Port, ReleaseId, Runtime};
 
 /// What a release is made of. Immutable: it is written once, under its id, and a rollback runs exactly this again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,64 @@ pub enum Artifact {
     },
 }
 
+/// What a release is made from: resolved when it is made, so that it can never mean anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pinned {
+    /// An image.
+    Image {
+        /// As a person named it.
+        reference: ImageRef,
+        /// What that is now.
+        image: PinnedImage,
+    },
+    /// A program of the host, its absolute path.
+    Program(Utf8PathBuf),
+}
+
 impl Release {
+    /// A release of `app` with its settings as they are now; `env_file` is what its file says, and what the manifest
+    /// sets itself wins. Fails with [`Invalid`] where `pinned` is of the other runtime than the app.
+    pub fn new(
+        app: &App,
+        id: ReleaseId,
+        created: jiff::Timestamp,
+        pinned: Pinned,
+        env_file: BTreeMap<EnvName, String>,
+    ) -> Result<Self, Invalid> {
+        let artifact = match (pinned, &app.run.runtime) {
+            (Pinned::Image { reference, image }, Runtime::Docker(docker)) => Artifact::Image {
+                reference,
+                image,
+                container_port: docker.container_port,
+                volumes: docker.volumes.clone(),
+                memory: app.run.memory,
+                options: docker.options.clone(),
+                credentials: !app.run.credentials.is_empty(),
+            },
+            (Pinned::Program(path), Runtime::Program(_)) => Artifact::Program { path },
+            (Pinned::Image { .. }, Runtime::Program(_)) => {
+                return Err(Invalid::new(
+                    "cannot use an image: the app is a program of the host (exec in its manifest)",
+                ));
+            }
+            (Pinned::Program(_), Runtime::Docker(_)) => {
+                return Err(Invalid::new(
+                    "cannot use a program: the app is a container (image in its manifest)",
+                ));
+            }
+        };
+        let mut environment = env_file;
+        environment.extend(app.run.environment.clone());
+        Ok(Self {
+            id,
+            created,
+            artifact,
+            arguments: app.run.arguments.clone(),
+            environment,
+            health: app.health.clone(),
+        })
+    }
+
     /// Whether the two would run the same: all is equal but the id and the time.
     pub fn same_content(&self, other: &Self) -> bool {
         let Self {

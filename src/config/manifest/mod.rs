@@ -7,6 +7,8 @@ mod site;
 mod tests;
 mod written;
 
+pub(super) use site::certificate;
+
 use std::time::Duration;
 
 use camino::Utf8Path;

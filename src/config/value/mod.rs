@@ -1,16 +1,18 @@
 //! Single values of a configuration file: each type has checked what it holds.
 
 mod docker;
+mod host;
 mod quantity;
 mod text;
 
 pub(super) use docker::{DockerOption, Volume};
+pub(super) use host::{Endpoint, KeyPrefix, ServiceName};
 pub(super) use quantity::{PortNumber, Size, Status, Time};
 pub(super) use text::{AbsolutePath, CredentialId, HealthPath, Line, ServiceLine};
 
 /// Declares a type that is read from a `$from` by `$parse`.
 macro_rules! value {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $from:ty, $parse:path) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $from:ty, $parse:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub(in crate::config) struct $name(pub(in crate::config) $inner);

@@ -1,0 +1,186 @@
+//! etcd's errors in words for an operator.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use etcd_client::Error;
+
+use crate::model::{EtcdSettings, Hinted};
+
+/// What an error comes from, as far as what to do differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// No connection was made, so nothing was sent.
+    Unreachable,
+    /// The TLS handshake failed.
+    Tls,
+    /// User or password are wrong.
+    BadPassword,
+    /// etcd wants a user.
+    NoUser,
+    /// etcd has no users.
+    NoAuth,
+    /// Users or roles changed since the login.
+    OldLogin,
+    /// The user may not do this.
+    PermissionDenied,
+    /// The database is full.
+    NoSpace,
+    /// The cluster has no leader.
+    NoLeader,
+    /// The answer is larger than this client takes.
+    TooLarge,
+    /// Something else.
+    Other,
+}
+
+/// Phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, the first that is found counts.
+const PHRASES: [(&str, Cause); 20] = [
+    ("authentication failed, invalid user ID or password", Cause::BadPassword),
+    ("user name is empty", Cause::NoUser),
+    ("authentication is not enabled", Cause::NoAuth),
+    ("revision of auth store is old", Cause::OldLogin),
+    ("invalid auth token", Cause::OldLogin),
+    ("permission denied", Cause::PermissionDenied),
+    ("database space exceeded", Cause::NoSpace),
+    ("no leader", Cause::NoLeader),
+    ("leader changed", Cause::NoLeader),
+    ("decoded message length too large", Cause::TooLarge),
+    ("certificate", Cause::Tls),
+    ("fatal alert", Cause::Tls),
+    ("corrupt message", Cause::Tls),
+    ("tls handshake", Cause::Tls),
+    ("http/2 was not negotiated", Cause::Tls),
+    ("tcp connect error", Cause::Unreachable),
+    ("dns error", Cause::Unreachable),
+    ("connection refused", Cause::Unreachable),
+    ("deadline has elapsed", Cause::Unreachable),
+    ("connect error", Cause::Unreachable),
+];
+
+impl Cause {
+    pub(super) fn of(error: &Error) -> Self {
+        let text = chain(error).join(": ").to_lowercase();
+        PHRASES
+            .into_iter()
+            .find_map(|(phrase, cause)| text.contains(phrase).then_some(cause))
+            .unwrap_or(Self::Other)
+    }
+}
+
+/// What the messages name.
+#[derive(Debug)]
+pub(super) struct Explain {
+    endpoints: String,
+    first: String,
+    prefix: String,
+    user: Option<(String, String)>,
+    timeout: Duration,
+}
+
+impl Explain {
+    pub(super) fn new(settings: &EtcdSettings) -> Self {
+        Self {
+            endpoints: settings.endpoints.join(", "),
+            first: settings.endpoints.first().cloned().unwrap_or_default(),
+            prefix: settings.prefix.clone(),
+            user: settings
+                .user
+                .as_ref()
+                .map(|(user, file)| (user.clone(), file.to_string())),
+            timeout: settings.timeout,
+        }
+    }
+
+    /// No answer came in time.
+    pub(super) fn timeout(&self) -> eyre::Report {
+        let message = format!(
+            "cannot reach etcd at {}: no answer within {:?}",
+            self.endpoints, self.timeout
+        );
+        Hinted::new(message, self.reach_hint()).into()
+    }
+
+    /// An error of the client.
+    pub(super) fn error(&self, error: &Error) -> eyre::Report {
+        let Self { endpoints, prefix, .. } = self;
+        let (user, file) = self.user.as_ref().map_or(("", ""), |(user, file)| (user, file));
+        let chain = chain(error);
+        let last = chain.last().cloned().unwrap_or_default();
+        let (message, hint) = match Cause::of(error) {
+            Cause::Unreachable => (format!("cannot reach etcd at {endpoints}: {last}"), self.reach_hint()),
+            Cause::Tls => (
+                format!("cannot reach etcd at {endpoints} over TLS: {last}"),
+                "compare ca, certificate and key of [store] in bgctl.toml with what etcd was started with".to_owned(),
+            ),
+            Cause::BadPassword => (
+                format!("cannot log in to etcd at {endpoints} as {user:?}: user or password are wrong"),
+                format!("compare user in [store] of bgctl.toml and the password in {file} with etcd's"),
+            ),
+            Cause::NoUser => (
+                format!("cannot use etcd at {endpoints}: it wants a user and a password"),
+                "give user and password_file in [store] of bgctl.toml".to_owned(),
+            ),
+            Cause::NoAuth => (
+                format!("cannot log in to etcd at {endpoints} as {user:?}: it has no users (authentication is off)"),
+                "take user and password_file out of [store] in bgctl.toml, or switch it on by `etcdctl auth enable`"
+                    .to_owned(),
+            ),
+            Cause::OldLogin => (
+                format!("cannot use etcd at {endpoints}: users or roles keep changing"),
+                "try again when nobody changes etcd's users".to_owned(),
+            ),
+            Cause::PermissionDenied => (
+                format!("cannot use the keys below {prefix} in etcd at {endpoints}: permission denied to {user:?}"),
+                format!("grant it by `etcdctl role grant-permission ROLE readwrite --prefix=true {prefix}`"),
+            ),
+            Cause::NoSpace => (
+                format!("cannot write to etcd at {endpoints}: its database is full"),
+                "compact and defragment it, then `etcdctl alarm disarm`".to_owned(),
+            ),
+            Cause::NoLeader => (
+                format!("cannot use etcd at {endpoints}: its members have no leader"),
+                "`etcdctl endpoint status --cluster` tells which members are away".to_owned(),
+            ),
+            Cause::TooLarge => (
+                format!(
+                    "cannot read all keys below {prefix} in etcd at {endpoints}: other programs keep too much there"
+                ),
+                "give bgctl a prefix of its own in [store] of bgctl.toml".to_owned(),
+            ),
+            Cause::Other => (
+                format!("cannot use etcd at {endpoints}: {}", chain.join(": ")),
+                format!("`etcdctl --endpoints {} endpoint status` tells more", self.first),
+            ),
+        };
+        Hinted::new(message, hint).into()
+    }
+
+    fn reach_hint(&self) -> String {
+        format!(
+            "check endpoints in [store] of bgctl.toml and that etcd runs: `etcdctl --endpoints {} endpoint health`",
+            self.first
+        )
+    }
+}
+
+/// The messages from `error` down to its source. gRPC's status is taken apart: its own text repeats what is below it,
+/// with headers.
+fn chain(error: &Error) -> Vec<String> {
+    let (first, mut source) = match error {
+        Error::GRpcStatus(status) => (status.message().to_owned(), status.source()),
+        Error::TransportError(error) => (error.to_string(), error.source()),
+        other => (other.to_string(), None),
+    };
+    let mut messages = vec![first];
+    while let Some(error) = source {
+        let message = error.to_string();
+        // Each layer tends to repeat the one below it.
+        if messages.last() != Some(&message) {
+            messages.push(message);
+        }
+        source = error.source();
+    }
+    messages.retain(|message| !message.is_empty());
+    messages
+}

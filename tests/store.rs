@@ -1,0 +1,191 @@
+//! The local store. `tests/system/store.rs` holds etcd to the same contract.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "store/contract.rs"]
+mod contract;
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bgctl::model::{Color, Cursor, Hinted, Revision, StoreSettings};
+use bgctl::store::{SetError, Store};
+use camino::Utf8PathBuf;
+use contract::{active, app, ports};
+use tempfile::TempDir;
+
+struct Folder {
+    folder: TempDir,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8PathBuf::from_path_buf(self.folder.path().join(name)).unwrap()
+    }
+
+    async fn store(&self) -> Store {
+        Store::open(&StoreSettings::Local, &self.path("state")).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_contract_holds() {
+    let folders = std::sync::Mutex::new(Vec::new());
+    contract::holds(async || {
+        let folder = Folder::new();
+        let store = folder.store().await;
+        folders.lock().unwrap().push(folder);
+        store
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_person_can_read_it() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    store.create(&app("shop"), &ports()).await.unwrap();
+    store
+        .compare_and_set(&app("shop"), &ports(), Revision(1), &active(Color::Green, 2))
+        .await
+        .unwrap();
+    let path = folder.path("state/shop/cursor.json");
+    insta::assert_snapshot!(fs_err::read_to_string(&path).unwrap(), @r#"
+    {
+      "active": "green",
+      "release": "r2",
+      "moved_by": "host/0002",
+      "revision": 2,
+      "ports": {
+        "blue": 9001,
+        "green": 9002
+      }
+    }
+    "#);
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
+    let names: Vec<_> = fs_err::read_dir(folder.path("state/shop"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["cursor.json"]);
+}
+
+#[tokio::test]
+async fn what_is_broken_is_named_and_kept() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let path = folder.path("state/shop/cursor.json");
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    for text in [
+        "",
+        "{",
+        "{\"active\":\"purple\",\"revision\":1,\"ports\":{\"blue\":1,\"green\":2}}",
+        "{\"active\":null}",
+        "\u{0}",
+    ] {
+        fs_err::write(&path, text).unwrap();
+        let failures = [
+            store.get(&app("shop")).await.map(drop).unwrap_err(),
+            store.list().await.map(drop).unwrap_err(),
+            store.create(&app("shop"), &ports()).await.map(drop).unwrap_err(),
+        ];
+        for failure in failures {
+            assert!(
+                format!("{failure:#}").starts_with(&format!("cannot use the cursor in {path}: ")),
+                "{failure:#}"
+            );
+            assert!(Hinted::find(&failure).is_some());
+        }
+        let set = store
+            .compare_and_set(&app("shop"), &ports(), Revision(1), &Cursor::default())
+            .await;
+        assert!(matches!(set, Err(SetError::Failed(_))), "{set:?}");
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_of_an_app_is_left_alone() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    store.create(&app("shop"), &ports()).await.unwrap();
+    for other in ["state/lost+found", "state/not-yet"] {
+        fs_err::create_dir(folder.path(other)).unwrap();
+    }
+    fs_err::write(folder.path("state/file"), "").unwrap();
+    assert_eq!(store.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_cannot_write_is_told() {
+    let folder = Folder::new();
+    fs_err::write(folder.path("state"), "a file").unwrap();
+    let failure = folder.store().await.create(&app("shop"), &ports()).await.unwrap_err();
+    assert!(
+        format!("{failure:#}").starts_with("cannot create the cursor: "),
+        "{failure:#}"
+    );
+}
+
+/// The lock is one between processes: while another one holds it nothing is written, and nothing hangs.
+#[tokio::test]
+async fn other_processes_are_waited_for() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    store.create(&app("shop"), &ports()).await.unwrap();
+    let mut other = Command::new("flock")
+        .args([folder.path("state/shop").as_str(), "sh", "-c", "echo locked; read line"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = [0];
+    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut said).unwrap();
+
+    let set = async || {
+        store
+            .compare_and_set(&app("shop"), &ports(), Revision(1), &active(Color::Blue, 1))
+            .await
+    };
+    let start = Instant::now();
+    let refused = set().await.unwrap_err();
+    assert!(refused.to_string().starts_with("cannot lock "), "{refused}");
+    assert!((4..10).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert_eq!(store.get(&app("shop")).await.unwrap().unwrap().revision, Revision(1));
+
+    let waiting = set();
+    let release = async {
+        tokio::task::yield_now().await;
+        drop(other.stdin.take());
+        other.wait().unwrap();
+    };
+    let (moved, ()) = tokio::join!(waiting, release);
+    assert_eq!(moved.unwrap(), Revision(2));
+}
+
+#[tokio::test]
+async fn a_thousand_apps_are_listed_fast() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    store.create(&app("a0"), &ports()).await.unwrap();
+    let text = fs_err::read(folder.path("state/a0/cursor.json")).unwrap();
+    for number in 1..1000 {
+        let path = folder.path(&format!("state/a{number}"));
+        fs_err::create_dir(&path).unwrap();
+        fs_err::write(path.join("cursor.json"), &text).unwrap();
+    }
+    let start = Instant::now();
+    assert_eq!(store.list().await.unwrap().len(), 1000);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+}
