@@ -19,6 +19,10 @@
 
 mod event;
 mod next;
+mod record;
+mod summary;
 
 pub use event::{Entry, Event, Failure};
 pub use next::{Next, next};
+pub use record::{Head, Record};
+pub use summary::{StepState, StepSummary};
