@@ -1,0 +1,78 @@
+//! Moving the cursor.
+
+use crate::model::{Color, Cursor, Hinted, ReleaseId, Revision};
+use crate::plan::Plan;
+use crate::store::SetError;
+
+use super::Machine;
+
+impl Machine {
+    /// Moves the cursor to `to`. That this switch did so before it was interrupted is as good.
+    pub(super) async fn promote(
+        &self,
+        plan: &Plan,
+        expected: Revision,
+        to: Color,
+        release: &ReleaseId,
+    ) -> eyre::Result<()> {
+        let by = mover(plan);
+        let cursor = Cursor {
+            active: Some(to),
+            release: Some(release.clone()),
+            moved_by: Some(by),
+        };
+        match self
+            .store()
+            .await?
+            .compare_and_set(&self.app.name, &self.app.ports, expected, &cursor)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(SetError::Conflict(Some(now))) if now.cursor == cursor => Ok(()),
+            Err(SetError::Conflict(now)) => {
+                let app = &self.app.name;
+                let who = now
+                    .and_then(|now| now.cursor.moved_by)
+                    .unwrap_or_else(|| "somebody".to_owned());
+                Err(Hinted::new(
+                    format!("cannot promote {to}: {who} moved the cursor of {app} since this switch was planned"),
+                    format!("look at what is active now, and switch again: bgctl status {app}"),
+                )
+                .into())
+            }
+            Err(SetError::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Moves the cursor back, if it is where this switch moved it; whoever moved it since is right.
+    pub(super) async fn demote(&self, plan: &Plan, to: Option<Color>, release: Option<&ReleaseId>) -> eyre::Result<()> {
+        let store = self.store().await?;
+        let by = mover(plan);
+        let Some(now) = store.get(&self.app.name).await? else {
+            return Ok(());
+        };
+        let is_ours = now.cursor.moved_by.as_ref() == Some(&by) && now.cursor.active == Some(plan.to);
+        if !is_ours {
+            return Ok(());
+        }
+        let cursor = Cursor {
+            active: to,
+            release: release.cloned(),
+            moved_by: Some(by),
+        };
+        match store
+            .compare_and_set(&self.app.name, &self.app.ports, now.revision, &cursor)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(SetError::Conflict(_)) => eyre::bail!("cannot move the cursor back: it was moved at the same time"),
+            Err(SetError::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// Who this switch is to all hosts.
+fn mover(plan: &Plan) -> String {
+    let host = rustix::system::uname();
+    format!("{}/{}", host.nodename().to_string_lossy(), plan.switch)
+}

@@ -1,0 +1,212 @@
+//! The engine's effects on this machine: what each step does here.
+
+mod cursor;
+mod traffic;
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use eyre::WrapErr as _;
+use tokio::sync::OnceCell;
+
+use crate::engine::Effects;
+use crate::journal::{Entry, Event};
+use crate::model::{App, ByColor, Color, InstanceState, Observed, Port, Release, ReleaseId, Settings, UnitName};
+use crate::plan::{Plan, Step};
+use crate::render;
+use crate::store::Store;
+
+use crate::host::layout::Layout;
+use crate::host::releases::{self, Releases};
+use crate::host::switches::{Log, Switches};
+use crate::host::systemd::Systemd;
+use crate::host::{files, flag, logs, verify};
+
+/// How long a job may take beyond the time that the app itself is given.
+const JOB_MARGIN: Duration = Duration::from_secs(30);
+/// How many lines of its log a failed instance shows.
+const LOG_LINES: usize = 15;
+
+/// This machine, for one app.
+#[derive(Debug)]
+pub struct Machine {
+    app: App,
+    settings: Settings,
+    layout: Layout,
+    systemd: Systemd,
+    store: OnceCell<Store>,
+    log: Option<Log>,
+}
+
+impl Machine {
+    /// The machine, with a connection to its systemd. The store is opened when it is first needed: a switch past its
+    /// promote goes on without it.
+    pub async fn new(app: App, settings: Settings, layout: Layout) -> eyre::Result<Self> {
+        let systemd = Systemd::connect().await?;
+        Ok(Self {
+            app,
+            settings,
+            layout,
+            systemd,
+            store: OnceCell::new(),
+            log: None,
+        })
+    }
+
+    /// The same machine, recording the open switch in `log`.
+    #[must_use]
+    pub fn with_log(self, log: Log) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// Its systemd.
+    pub fn systemd(&self) -> &Systemd {
+        &self.systemd
+    }
+
+    /// Its store.
+    pub async fn store(&self) -> eyre::Result<&Store> {
+        let state = self.layout.state();
+        self.store
+            .get_or_try_init(|| Store::open(&self.settings.store, &state))
+            .await
+    }
+
+    fn unit(&self, color: Color) -> UnitName {
+        UnitName::instance(&self.app.name, self.port(color))
+    }
+
+    fn port(&self, color: Color) -> Port {
+        *self.app.ports.get(color)
+    }
+
+    fn flags(&self) -> Utf8PathBuf {
+        self.layout.flag_dir(&self.app.name)
+    }
+
+    fn releases(&self) -> Releases {
+        Releases::new(&self.layout, &self.app.name)
+    }
+
+    fn pinned(&self, color: Color) -> eyre::Result<Option<ReleaseId>> {
+        releases::pinned(&self.layout, &self.app.name, self.port(color))
+    }
+
+    /// The release that is pinned to a color; fails where nothing is.
+    fn pinned_release(&self, color: Color) -> eyre::Result<Release> {
+        let id = self
+            .pinned(color)?
+            .ok_or_else(|| eyre::eyre!("no release is pinned to {color}"))?;
+        self.releases().read(&id)
+    }
+
+    async fn instance(&self, color: Color) -> eyre::Result<InstanceState> {
+        let unit = self.unit(color);
+        Ok(InstanceState {
+            state: self.systemd.active_state(&unit).await?,
+            enabled: self.systemd.is_enabled(&unit).await?,
+            pinned: self.pinned(color)?,
+        })
+    }
+
+    fn pin(&self, color: Color, release: Option<&ReleaseId>) -> eyre::Result<()> {
+        let name = &self.app.name;
+        let env_file = self.layout.env_file(name, self.port(color));
+        let Some(id) = release else {
+            files::remove(&env_file)?;
+            return files::remove(&self.layout.serving(name, color)).map(drop);
+        };
+        let text = render::environment(&self.app, color, &self.releases().read(id)?)?;
+        flag::name_release(&self.layout.serving_dir(name), &self.layout.names_dir(name), color, id)?;
+        files::write(&env_file, text.as_bytes(), 0o600)
+    }
+
+    async fn start(&self, color: Color) -> eyre::Result<()> {
+        let unit = self.unit(color);
+        let release = self
+            .pinned_release(color)
+            .wrap_err_with(|| format!("cannot start {unit}"))?;
+        match self.systemd.start(&unit, release.health.deadline + JOB_MARGIN).await {
+            Ok(()) => self.describe(color).await,
+            Err(error) => Err(logs::attach(error, &self.systemd, &unit, LOG_LINES).await),
+        }
+    }
+
+    /// Says in `systemctl status` what runs in a color, and as what.
+    async fn describe(&self, color: Color) -> eyre::Result<()> {
+        let release = self.pinned(color)?;
+        let role = if flag::read(&self.flags())? == Some(color) {
+            "active"
+        } else {
+            "idle"
+        };
+        let release = release.as_ref().map_or("no release", ReleaseId::as_str);
+        let text = format!("{} {color} ({role}): {release}", self.app.name);
+        self.systemd.describe(&self.unit(color), &text).await
+    }
+
+    async fn stop(&self, color: Color) -> eyre::Result<()> {
+        let unit = self.unit(color);
+        if flag::read(&self.flags())? == Some(color) {
+            eyre::bail!("cannot stop {unit}: nginx sends requests to it");
+        }
+        self.systemd.stop(&unit, self.app.run.stop_timeout + JOB_MARGIN).await?;
+        self.systemd.reset_failed(&unit).await
+    }
+}
+
+impl Effects for Machine {
+    async fn observe(&self) -> eyre::Result<Observed> {
+        let switches = Switches::new(&self.layout, &self.app.name);
+        Ok(Observed {
+            cursor: self.store().await?.get(&self.app.name).await?,
+            serving: flag::read(&self.flags())?,
+            instances: ByColor {
+                blue: self.instance(Color::Blue).await?,
+                green: self.instance(Color::Green).await?,
+            },
+            releases: self.releases().list()?,
+            previous: switches.previous_release()?,
+            open: switches.open_id()?,
+            next_switch: switches.next_id()?,
+        })
+    }
+
+    async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
+        match step {
+            Step::Pin { color, release } => self.pin(*color, release.as_ref())?,
+            Step::Start { color } => self.start(*color).await?,
+            Step::Stop { color } => self.stop(*color).await?,
+            Step::Verify { color } => verify::run(&self.app, *color, &self.pinned_release(*color)?).await?,
+            Step::Enable { color } => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
+            Step::Disable { color } => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
+            Step::Promote { expected, to, release } => self.promote(plan, *expected, *to, release).await?,
+            Step::Demote { to, release } => self.demote(plan, *to, release.as_ref()).await?,
+            Step::Flip { to } => self.flip(*to).await?,
+            Step::Confirm { color } => self.confirm(*color).await?,
+            Step::Bake { color, duration } => self.bake(*color, *duration).await?,
+            Step::Drain { color, timeout } => return self.drain(*color, *timeout).await,
+        }
+        Ok(None)
+    }
+
+    fn record(&mut self, event: Event) -> eyre::Result<Entry> {
+        let log = self
+            .log
+            .as_mut()
+            .ok_or_else(|| eyre::eyre!("cannot record {event:?}: no switch is open"))?;
+        log.append(event)
+    }
+
+    fn announce(&self, status: &str) {
+        tracing::info!("{status}");
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Status(status)]) {
+            tracing::debug!("cannot tell systemd the status: {error}");
+        }
+    }
+
+    async fn pause(&self, failures: u32) {
+        let pause = Duration::from_millis(250) * 2_u32.saturating_pow(failures.saturating_sub(1));
+        tokio::time::sleep(pause.min(Duration::from_secs(5))).await;
+    }
+}

@@ -1,0 +1,78 @@
+//! The releases of an app on disk: `releases/ID.json`, written once each.
+
+use camino::Utf8PathBuf;
+use eyre::WrapErr as _;
+use fs_err as fs;
+
+use crate::model::{AppName, Port, Release, ReleaseId};
+use crate::render;
+
+use super::files;
+use super::layout::Layout;
+
+/// The release that is pinned to a port: what its instance runs from its next start on.
+pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option<ReleaseId>> {
+    let text = files::read(&layout.env_file(app, port))?;
+    Ok(text.as_deref().and_then(render::pinned_release))
+}
+
+/// The releases of an app.
+#[derive(Clone, Debug)]
+pub struct Releases {
+    folder: Utf8PathBuf,
+    names: Utf8PathBuf,
+}
+
+impl Releases {
+    /// Those of `app`.
+    pub fn new(layout: &Layout, app: &AppName) -> Self {
+        Self {
+            folder: layout.releases_dir(app),
+            names: layout.names_dir(app),
+        }
+    }
+
+    /// All on record, oldest first.
+    pub fn list(&self) -> eyre::Result<Vec<Release>> {
+        let names = files::names_in(&self.folder)?;
+        let stems = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        let ids = stems.filter_map(|stem| ReleaseId::parse(stem).ok());
+        let mut releases = ids.map(|id| self.read(&id)).collect::<eyre::Result<Vec<_>>>()?;
+        releases.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        Ok(releases)
+    }
+
+    /// One of them.
+    pub fn read(&self, id: &ReleaseId) -> eyre::Result<Release> {
+        let path = self.path(id);
+        let text = fs::read_to_string(&path)?;
+        serde_json::from_str(&text).wrap_err_with(|| format!("cannot read the release {path}"))
+    }
+
+    /// Puts a release on record. One that is there already stays as it is: a release never changes.
+    pub fn add(&self, release: &Release) -> eyre::Result<()> {
+        let path = self.path(&release.id);
+        if !path.exists() {
+            let mut text = serde_json::to_vec_pretty(release)?;
+            text.push(b'\n');
+            files::write(&path, &text, 0o600)?;
+        }
+        files::ensure_dir(&self.names.join(release.id.as_str()), 0o755).map(drop)
+    }
+
+    /// Forgets all but those to be kept.
+    pub fn prune(&self, keep: &[ReleaseId]) -> eyre::Result<()> {
+        for release in self.list()?.into_iter().filter(|release| !keep.contains(&release.id)) {
+            files::remove(&self.path(&release.id))?;
+            fs::remove_dir(self.names.join(release.id.as_str())).or_else(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, id: &ReleaseId) -> Utf8PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+}

@@ -1,0 +1,159 @@
+//! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished.
+
+use std::io::{Read as _, Seek as _, Write as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use eyre::WrapErr as _;
+use fs_err as fs;
+
+use crate::journal::{Entry, Event, Head, Next, Record};
+use crate::model::{AppName, ReleaseId, SwitchId};
+use crate::plan::Plan;
+
+use super::files;
+use super::layout::Layout;
+
+/// How many finished switches are kept.
+const KEPT: usize = 50;
+
+/// The switches of an app.
+#[derive(Clone, Debug)]
+pub struct Switches {
+    folder: Utf8PathBuf,
+    link: Utf8PathBuf,
+}
+
+impl Switches {
+    /// Those of `app`.
+    pub fn new(layout: &Layout, app: &AppName) -> Self {
+        Self {
+            folder: layout.switches_dir(app),
+            link: layout.open_link(app),
+        }
+    }
+
+    /// The id of the open switch.
+    pub fn open_id(&self) -> eyre::Result<Option<SwitchId>> {
+        let target = match fs::read_link(&self.link) {
+            Ok(target) => target,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let name = target.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        Ok(Some(
+            SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {}", self.link))?,
+        ))
+    }
+
+    /// Opens a switch: writes its plan, and then the link that makes it the open one.
+    pub fn begin(&self, plan: &Plan) -> eyre::Result<()> {
+        let head = Head {
+            opened: jiff::Timestamp::now(),
+            plan: plan.clone(),
+        };
+        let mut line = serde_json::to_vec(&head)?;
+        line.push(b'\n');
+        let path = self.path(&plan.switch);
+        files::write(&path, &line, 0o600)?;
+        let target = format!("switches/{}.jsonl", plan.switch);
+        files::symlink(Utf8Path::new(&target), &self.link).map(drop)
+    }
+
+    /// Closes the open switch.
+    pub fn close(&self) -> eyre::Result<()> {
+        files::remove(&self.link)?;
+        self.prune()
+    }
+
+    /// One switch.
+    pub fn read(&self, id: &SwitchId) -> eyre::Result<Record> {
+        let path = self.path(id);
+        let text = fs::read_to_string(&path)?;
+        let (record, _) = Record::parse(&text).wrap_err_with(|| format!("cannot read the journal {path}"))?;
+        Ok(record)
+    }
+
+    /// One switch, to be gone on with.
+    pub fn resume(&self, id: &SwitchId) -> eyre::Result<(Record, Log)> {
+        let path = self.path(id);
+        let mut file = fs::OpenOptions::new().read(true).append(true).open(&path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        let (record, whole) = Record::parse(&text).wrap_err_with(|| format!("cannot read the journal {path}"))?;
+        if whole < text.len() {
+            file.set_len(whole.try_into()?)?;
+            file.seek(std::io::SeekFrom::End(0))?;
+        }
+        Ok((record, Log { file }))
+    }
+
+    /// The ids of all switches on record, newest first.
+    pub fn ids(&self) -> eyre::Result<Vec<SwitchId>> {
+        let names = files::names_in(&self.folder)?;
+        let stems = names.iter().filter_map(|name| name.strip_suffix(".jsonl"));
+        let mut ids: Vec<_> = stems.filter_map(|stem| SwitchId::parse(stem).ok()).collect();
+        ids.sort_by_key(|id| std::cmp::Reverse(id.number()));
+        Ok(ids)
+    }
+
+    /// The id of the next switch.
+    pub fn next_id(&self) -> eyre::Result<SwitchId> {
+        let last = self.ids()?.first().map(SwitchId::number).unwrap_or_default();
+        Ok(SwitchId::numbered(last + 1))
+    }
+
+    /// The release that was active before the one that is, by the last switch that was done.
+    pub fn previous_release(&self) -> eyre::Result<Option<ReleaseId>> {
+        for id in self.ids()? {
+            let record = self.read(&id)?;
+            if record.next() == Next::Finished {
+                return Ok(record.head.plan.replaces);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The releases that a switch on record is about.
+    pub fn releases(&self) -> eyre::Result<Vec<ReleaseId>> {
+        let mut releases = Vec::new();
+        for id in self.ids()? {
+            let plan = self.read(&id)?.head.plan;
+            releases.push(plan.release);
+            releases.extend(plan.replaces);
+        }
+        Ok(releases)
+    }
+
+    fn prune(&self) -> eyre::Result<()> {
+        for id in self.ids()?.into_iter().skip(KEPT) {
+            files::remove(&self.path(&id))?;
+        }
+        Ok(())
+    }
+
+    /// The file of a switch.
+    pub fn path(&self, id: &SwitchId) -> Utf8PathBuf {
+        self.folder.join(format!("{id}.jsonl"))
+    }
+}
+
+/// The journal of the open switch, to be appended to.
+#[derive(Debug)]
+pub struct Log {
+    file: fs::File,
+}
+
+impl Log {
+    /// Puts an event on disk, at the present time; it is there when this returns.
+    pub fn append(&mut self, event: Event) -> eyre::Result<Entry> {
+        let entry = Entry {
+            at: jiff::Timestamp::now(),
+            event,
+        };
+        let mut line = serde_json::to_vec(&entry)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        self.file.sync_data()?;
+        Ok(entry)
+    }
+}
