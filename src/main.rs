@@ -1,3 +1,17 @@
-//! To be filled.
+//! The program: parse, log, run, report, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use bgctl::cli;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    cli::log(&arguments);
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(eyre::Report::from)
+        .and_then(|runtime| runtime.block_on(cli::run(arguments)));
+    cli::exit_code(result)
+}

@@ -1,1 +1,53 @@
-//! The verbs; the only place that prints.
+//! The verbs, one a file; the only place that prints.
+
+mod abort;
+mod args;
+mod context;
+mod follow;
+mod install;
+mod opening;
+mod output;
+mod probe;
+mod pull;
+mod report;
+mod rollback;
+mod run;
+mod status;
+mod steps;
+mod switch;
+mod uninstall;
+
+pub use args::{Arguments, Verb};
+pub use report::{Exit, exit_code};
+
+/// Sends logs to stderr: warnings, with `-v` what is done, with `-vv` everything.
+pub fn log(arguments: &Arguments) {
+    output::choose_color(arguments.color);
+    let level = match arguments.verbose {
+        0 => "warn",
+        1 => "bgctl=info,warn",
+        _ => "bgctl=trace,debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::new(level);
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+/// Runs the verb. Fails with an error for [`exit_code`].
+pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
+    let context = context::Context::new(&arguments);
+    match arguments.verb {
+        Verb::Install(verb) => install::run(&context, &verb).await,
+        Verb::Switch(verb) => switch::run(&context, verb).await,
+        Verb::Rollback(verb) => rollback::run(&context, &verb).await,
+        Verb::Status(verb) => status::run(&context, &verb).await,
+        Verb::Abort(verb) => abort::run(&context, &verb).await,
+        Verb::Uninstall(verb) => uninstall::run(&context, &verb).await,
+        Verb::Run(verb) => run::run(&context, &verb).await,
+        Verb::Probe(verb) => probe::run(&context, &verb).await,
+    }
+}

@@ -1,0 +1,34 @@
+//! `bgctl abort`: take back the open switch.
+
+use crate::host::switches::Switches;
+use crate::host::systemd::Systemd;
+use crate::journal::Event;
+use crate::model::{Hinted, UnitName};
+
+use super::args;
+use super::context::Context;
+use super::follow;
+use super::report::Exit;
+
+/// How long the worker may take to let go of its step.
+const STOP: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Stops the worker, writes down that the switch is to be taken back, and lets a worker go on with it.
+pub async fn run(context: &Context, verb: &args::Abort) -> eyre::Result<Exit> {
+    context.require_root_on_host("abort")?;
+    context.app(&verb.app)?;
+    let switches = Switches::new(&context.layout, &verb.app);
+    let Some(id) = switches.open_id()? else {
+        let hint = format!("to go back to the release before: bgctl rollback {}", verb.app);
+        return Err(Hinted::new(format!("cannot abort: no switch of {} is open", verb.app), hint).into());
+    };
+    let systemd = Systemd::connect().await?;
+    systemd.stop(&UnitName::switch(&verb.app), STOP).await?;
+    // It may have ended by itself in the meantime, and then there is nothing to take back any more.
+    if switches.open_id()?.as_ref() == Some(&id) {
+        let (_, mut log) = switches.resume(&id)?;
+        log.append(Event::AbortRequested)?;
+        follow::start_worker(&systemd, &verb.app).await?;
+    }
+    follow::report(context, &systemd, &verb.app, &id, verb.watch).await
+}

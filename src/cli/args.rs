@@ -1,0 +1,228 @@
+//! The command line as clap reads it.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{AppName, ImageRef, Port, ReleaseId};
+
+/// Blue-green deployments on plain Linux hosts.
+///
+/// An app runs as one of two instances of a systemd unit, blue or green; nginx sends every request to the active one. A
+/// switch starts a release in the idle color, proves it healthy, moves the traffic at once and without a reload, drains
+/// the old color and stops it. Whatever fails on the way is undone, and the active color never notices.
+#[derive(Debug, Parser)]
+#[command(name = "bgctl", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// Folder that stands for / in every path of files; for images and tests
+    #[arg(long, value_name = "DIR", env = "BGCTL_ROOT", default_value = "/", global = true)]
+    #[arg(hide_env_values = true, hide_default_value = true)]
+    pub root: Utf8PathBuf,
+    /// Settings of this host [default: /etc/bgctl/bgctl.toml, if it exists]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BGCTL_CONFIG",
+        global = true,
+        hide_env_values = true
+    )]
+    pub config: Option<Utf8PathBuf>,
+    /// Says more on stderr; twice: everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Colors in the output
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWhen::Auto, global = true)]
+    pub color: ColorWhen,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, and rolled back
+  2  the command line or a file that a person wrote is wrong
+  3  refused: nothing was changed
+  4  stuck: a person is needed
+  5  busy: another switch of the app is running
+
+Answers go to stdout, progress and errors to stderr.";
+
+/// When to color the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+#[expect(
+    missing_docs,
+    reason = "clap takes the help of a verb from its type, unless it stands here"
+)]
+pub enum Verb {
+    Install(Install),
+    Switch(Switch),
+    Rollback(Rollback),
+    Status(Status),
+    Abort(Abort),
+    Uninstall(Uninstall),
+    Run(Run),
+    Probe(Probe),
+}
+
+/// Install an app: its systemd unit, its nginx site, its cursor
+///
+/// Validates the manifest, writes the template unit APP@.service and the nginx site, creates the cursor as `none` if there is
+/// none, reloads systemd and nginx. Nothing is started: until the first switch the site answers 503. Doing it again with the same
+/// manifest changes nothing; a changed manifest changes what differs.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bgctl install shop.toml             install, or change what differs
+  bgctl install shop.toml --dry-run   show what would change")]
+pub struct Install {
+    /// The app's manifest
+    #[arg(value_name = "APP.toml")]
+    pub manifest: Utf8PathBuf,
+    /// Print what would change as a diff of every file, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Make a new release active, without dropping a request
+///
+/// Pulls and pins the image, starts it in the idle color, waits until it is healthy, verifies it, moves the cursor and the
+/// traffic, drains the old color and stops it. The work is done by bgctl-switch@APP.service: closing this command or losing the
+/// connection stops nothing.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bgctl switch shop                                      the manifest's image, resolved anew
+  bgctl switch shop --image registry.example/shop:1.2.3  another image
+  bgctl switch shop --exec /opt/shop-1.2.3/bin/shop      another program
+  bgctl switch shop --release 1.2.3 --json               for a pipeline
+  bgctl switch shop --follow                             watch the one that runs")]
+pub struct Switch {
+    /// The app
+    pub app: AppName,
+    /// Image to run instead of the manifest's
+    #[arg(long, value_name = "REF", conflicts_with = "exec")]
+    pub image: Option<ImageRef>,
+    /// Program to run instead of the manifest's
+    #[arg(long, value_name = "PATH")]
+    pub exec: Option<Utf8PathBuf>,
+    /// Name of the release [default: the next number, as in r7]
+    #[arg(long, value_name = "NAME")]
+    pub release: Option<ReleaseId>,
+    /// How to watch it
+    #[command(flatten)]
+    pub watch: Watch,
+    /// Start nothing; watch the switch that is running
+    #[arg(long, conflicts_with_all = ["image", "exec", "release", "detach"])]
+    pub follow: bool,
+}
+
+/// How to watch a switch.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Watch {
+    /// Do not wait for the end
+    #[arg(long)]
+    pub detach: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Make the previous release active again, with its own image, environment and settings
+///
+/// While the old color is still up this is a flip; otherwise it is started and proven first, as in a switch.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bgctl rollback shop             the release that was active before
+  bgctl rollback shop --to 1.2.2  a release by its name")]
+pub struct Rollback {
+    /// The app
+    pub app: AppName,
+    /// Release to go back to [default: the one that was active before]
+    #[arg(long, value_name = "RELEASE")]
+    pub to: Option<ReleaseId>,
+    /// How to watch it
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// Show the cursor, the colors, and what differs from what should be
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bgctl status              all apps, one line each
+  bgctl status shop         one app, in full
+  bgctl status shop --json  the same for programs")]
+pub struct Status {
+    /// The app; all where none is given
+    pub app: Option<AppName>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Take back the switch that is running, or stuck
+///
+/// Possible until the old color is drained; from there on a switch only goes forward.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  bgctl abort shop")]
+pub struct Abort {
+    /// The app
+    pub app: AppName,
+    /// How to watch it
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// Stop, disable and remove what install wrote
+///
+/// Asks first. Files that were changed by hand since are left in place and named.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bgctl uninstall shop               asks, then removes everything of it
+  bgctl uninstall shop --keep-state  keeps releases, journal and cursor")]
+pub struct Uninstall {
+    /// The app
+    pub app: AppName,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Keep releases, journal and cursor
+    #[arg(long)]
+    pub keep_state: bool,
+}
+
+/// Take the open switch of an app on to its end; for bgctl-switch@APP.service
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub struct Run {
+    /// The app
+    pub app: AppName,
+}
+
+/// Wait until the instance on a port is healthy; for APP@PORT.service
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub struct Probe {
+    /// The app
+    pub app: AppName,
+    /// The port
+    pub port: Port,
+}

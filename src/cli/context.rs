@@ -1,0 +1,81 @@
+//! What every verb starts from: the host's paths and settings, and who runs it.
+
+use camino::Utf8PathBuf;
+
+use crate::config;
+use crate::host::layout::Layout;
+use crate::host::machine::Machine;
+use crate::model::{App, AppName, Hinted, Settings};
+use crate::plan::Refusal;
+
+use super::args::Arguments;
+
+/// What every verb starts from.
+#[derive(Debug)]
+pub struct Context {
+    /// Where things stand on this host.
+    pub layout: Layout,
+    settings: Option<Utf8PathBuf>,
+    is_host: bool,
+}
+
+impl Context {
+    /// From the command line.
+    pub fn new(arguments: &Arguments) -> Self {
+        Self {
+            layout: Layout::new(arguments.root.clone()),
+            settings: arguments.config.clone(),
+            is_host: arguments.root == "/",
+        }
+    }
+
+    /// The host's settings; the defaults where no file was named and there is none.
+    pub fn settings(&self) -> eyre::Result<Settings> {
+        match &self.settings {
+            // A file that was named must be there; the usual one need not.
+            Some(path) if !path.try_exists()? => eyre::bail!("cannot read {path}: there is no such file"),
+            Some(path) => config::settings::read(path),
+            None => config::settings::read(&self.layout.settings()),
+        }
+    }
+
+    /// The app as it was installed; a [`Refusal`] where it was not.
+    pub fn app(&self, name: &AppName) -> eyre::Result<App> {
+        let path = self.layout.manifest(name);
+        if !path.try_exists()? {
+            return Err(Refusal::NotInstalled { app: name.clone() }.into());
+        }
+        config::manifest::read(&path)
+    }
+
+    /// This machine, for `app`.
+    pub async fn machine(&self, app: App) -> eyre::Result<Machine> {
+        Machine::new(app, self.settings()?, self.layout.clone()).await
+    }
+
+    /// Whether the paths are the running host's, and not those of a folder that `--root` names.
+    pub fn is_host(&self) -> bool {
+        self.is_host
+    }
+
+    /// Fails where `verb` is not run by root on the running host.
+    pub fn require_root_on_host(&self, verb: &str) -> eyre::Result<()> {
+        if !self.is_host {
+            let hint = "leave --root and BGCTL_ROOT out; install works below another root, this does not";
+            return Err(Hinted::new(format!("cannot {verb} below another root"), hint).into());
+        }
+        require_root(verb)
+    }
+}
+
+/// Fails where `verb` is not run by root.
+pub fn require_root(verb: &str) -> eyre::Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Hinted::new(
+        format!("cannot {verb}: only root can"),
+        format!("sudo bgctl {verb} ..."),
+    )
+    .into())
+}

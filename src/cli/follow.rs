@@ -1,0 +1,243 @@
+//! Following a switch: the worker writes its journal, and this reads it.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::engine::Outcome;
+use crate::host::switches::Switches;
+use crate::host::systemd::Systemd;
+use crate::journal::{Next, Record, StepState, StepSummary};
+use crate::model::{AppName, Color, Hinted, ReleaseId, SwitchId, UnitName};
+use crate::plan::Verb;
+
+use super::args::Watch;
+use super::context::Context;
+use super::output;
+use super::report::Exit;
+use super::steps::Steps;
+
+/// How long the worker may take to say that it is there.
+const START: Duration = Duration::from_secs(30);
+/// How often the journal is read.
+const READ: Duration = Duration::from_millis(10);
+/// How often it is asked whether a silent worker still lives.
+const ALIVE: Duration = Duration::from_millis(500);
+
+/// Starts the worker of an app.
+pub async fn start_worker(systemd: &Systemd, app: &AppName) -> eyre::Result<()> {
+    let unit = UnitName::switch(app);
+    systemd.start(&unit, START).await
+}
+
+/// Follows a switch to its end, says how it went, and turns that into the exit code.
+pub async fn report(
+    context: &Context,
+    systemd: &Systemd,
+    app: &AppName,
+    id: &SwitchId,
+    watch: Watch,
+) -> eyre::Result<Exit> {
+    let switches = Switches::new(&context.layout, app);
+    if watch.detach {
+        return detached(&switches.read(id)?, watch);
+    }
+    let ended = tokio::select! {
+        ended = follow(&switches, systemd, app, id, watch) => ended?,
+        _ = tokio::signal::ctrl_c() => return Ok(interrupted(app)),
+    };
+    let Ended { record, outcome } = ended;
+    if watch.json {
+        output::json(&Report::new(&record, Some(outcome)))?;
+    } else {
+        conclude(&record, outcome);
+    }
+    Ok(outcome.into())
+}
+
+struct Ended {
+    record: Record,
+    outcome: Outcome,
+}
+
+/// Reads the journal until the switch ended and its worker let go of it.
+async fn follow(
+    switches: &Switches,
+    systemd: &Systemd,
+    app: &AppName,
+    id: &SwitchId,
+    watch: Watch,
+) -> eyre::Result<Ended> {
+    let mut steps = Steps::new(!watch.json);
+    let mut asked = Instant::now();
+    loop {
+        // The link is read before the journal: once it is gone, the journal is complete.
+        let is_open = switches.open_id()?.as_ref() == Some(id);
+        let record = switches.read(id)?;
+        steps.show(&record.steps());
+        match (record.next(), is_open) {
+            (Next::Finished, false) => {
+                return Ok(Ended {
+                    record,
+                    outcome: Outcome::Done,
+                });
+            }
+            (Next::Undone, false) => {
+                return Ok(Ended {
+                    record,
+                    outcome: Outcome::RolledBack,
+                });
+            }
+            (next, _) if asked.elapsed() > ALIVE => {
+                asked = Instant::now();
+                if is_down(systemd, app).await? && switches.read(id)? == record {
+                    return match next {
+                        Next::Stuck { .. } => Ok(Ended {
+                            record,
+                            outcome: Outcome::Stuck,
+                        }),
+                        _ if switches.open_id()?.as_ref() != Some(id) => continue,
+                        _ => Err(stopped(app, id)),
+                    };
+                }
+            }
+            _ => {}
+        }
+        tokio::time::sleep(READ).await;
+    }
+}
+
+async fn is_down(systemd: &Systemd, app: &AppName) -> eyre::Result<bool> {
+    Ok(systemd.active_state(&UnitName::switch(app)).await?.is_down())
+}
+
+fn stopped(app: &AppName, id: &SwitchId) -> eyre::Report {
+    let unit = UnitName::switch(app);
+    let message = format!("switch {id} of {app} is not finished, and its worker {unit} does not run");
+    let hint = format!("go on with it: systemctl start {unit}; or take it back: bgctl abort {app}");
+    Hinted::new(message, hint).into()
+}
+
+fn detached(record: &Record, watch: Watch) -> eyre::Result<Exit> {
+    if watch.json {
+        output::json(&Report::new(record, None))?;
+    } else {
+        let plan = &record.head.plan;
+        output::answer(&format!(
+            "switch {} of {} runs; follow it: bgctl switch {} --follow",
+            plan.switch, plan.app, plan.app
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn interrupted(app: &AppName) -> Exit {
+    output::progress(&format!(
+        "the switch goes on; follow it: bgctl switch {app} --follow; take it back: bgctl abort {app}"
+    ));
+    Exit::Interrupted
+}
+
+fn conclude(record: &Record, outcome: Outcome) {
+    let plan = &record.head.plan;
+    let took = output::duration(record.took());
+    match outcome {
+        Outcome::Done => {
+            let was = match (&plan.replaces, plan.from) {
+                (Some(release), Some(color)) => format!("; before: {release} in {color}"),
+                _ => String::new(),
+            };
+            let color = output::in_color(Some(plan.to), plan.to.as_str());
+            output::answer(&format!(
+                "{} {} is active in {color} after {took}{was}",
+                plan.app,
+                output::bold(plan.release.as_str())
+            ));
+        }
+        Outcome::RolledBack => {
+            fail(record.failure(), "the switch was aborted");
+            output::answer(&format!("rolled back after {took}: {}", goes_on(record)));
+        }
+        Outcome::Stuck => {
+            fail(record.last_failure(), "the switch is stuck");
+            let (app, unit) = (&plan.app, UnitName::switch(&plan.app));
+            output::answer(&format!("stuck: {}; a person is needed", goes_on(record)));
+            output::answer(&format!("  look:         bgctl status {app}"));
+            output::answer(&format!(
+                "  try again:    systemctl start {unit}; bgctl switch {app} --follow"
+            ));
+            output::answer(&format!("  or take back: bgctl abort {app}"));
+        }
+    }
+}
+
+fn fail(failure: Option<&crate::journal::Failure>, otherwise: &str) {
+    match failure {
+        Some(failure) => output::error(&failure.error, &failure.details, failure.hint.as_deref()),
+        None => output::warning(otherwise),
+    }
+}
+
+/// Which release serves after a switch that did not come to its end.
+fn goes_on(record: &Record) -> String {
+    let plan = &record.head.plan;
+    let flipped = plan.steps.iter().zip(record.steps()).any(|(planned, summary)| {
+        planned.step.verb() == "flip"
+            && matches!(summary.state, StepState::Done | StepState::Running | StepState::Undoing)
+    });
+    match (flipped, &plan.replaces, plan.from) {
+        (true, ..) => format!("{} serves in {}", plan.release, plan.to),
+        (false, Some(release), Some(color)) => format!("{release} goes on in {color}"),
+        _ => "nothing is deployed".to_owned(),
+    }
+}
+
+/// A switch for programs.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    app: &'a AppName,
+    switch: &'a SwitchId,
+    verb: Verb,
+    release: &'a ReleaseId,
+    replaces: Option<&'a ReleaseId>,
+    from: Option<Color>,
+    to: Color,
+    outcome: &'static str,
+    error: Option<&'a str>,
+    hint: Option<&'a str>,
+    opened: jiff::Timestamp,
+    ended: Option<jiff::Timestamp>,
+    promote_ms: Option<u128>,
+    total_ms: u128,
+    steps: Vec<StepSummary>,
+}
+
+impl<'a> Report<'a> {
+    /// The report on a switch; it runs where there is no outcome yet.
+    pub fn new(record: &'a Record, outcome: Option<Outcome>) -> Self {
+        let plan = &record.head.plan;
+        let failure = record.failure();
+        Self {
+            app: &plan.app,
+            switch: &plan.switch,
+            verb: plan.verb,
+            release: &plan.release,
+            replaces: plan.replaces.as_ref(),
+            from: plan.from,
+            to: plan.to,
+            outcome: match outcome {
+                None => "running",
+                Some(Outcome::Done) => "done",
+                Some(Outcome::RolledBack) => "rolled-back",
+                Some(Outcome::Stuck) => "stuck",
+            },
+            error: failure.map(|failure| failure.error.as_str()),
+            hint: failure.and_then(|failure| failure.hint.as_deref()),
+            opened: record.head.opened,
+            ended: outcome.map(|_| record.last()),
+            promote_ms: record.until("promote").map(|duration| duration.as_millis()),
+            total_ms: record.took().as_millis(),
+            steps: record.steps(),
+        }
+    }
+}

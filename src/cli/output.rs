@@ -1,0 +1,172 @@
+//! How things look: tables, steps, errors, JSON. `tests/imports.rs` sees to it that nothing prints but `cli`.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::args::ColorWhen;
+use crate::model::Color;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+const BLUE: Style = AnsiColor::BrightBlue.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// Takes `--color` up; `auto` follows the terminal, `NO_COLOR` and `CLICOLOR_FORCE`.
+pub fn choose_color(when: ColorWhen) {
+    match when {
+        ColorWhen::Auto => {}
+        ColorWhen::Always => anstream::ColorChoice::Always.write_global(),
+        ColorWhen::Never => anstream::ColorChoice::Never.write_global(),
+    }
+}
+
+/// Whether a person watches stderr.
+pub fn is_watched() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// One line of the answer.
+pub fn answer(line: &str) {
+    anstream::println!("{line}");
+}
+
+/// A unified diff.
+pub fn diff(text: &str) {
+    for line in text.lines() {
+        match line.as_bytes().first() {
+            Some(b'+') => anstream::println!("{GREEN}{line}{GREEN:#}"),
+            Some(b'-') => anstream::println!("{RED}{line}{RED:#}"),
+            _ => anstream::println!("{line}"),
+        }
+    }
+}
+
+/// The answer for a program.
+pub fn json(value: &impl serde::Serialize) -> eyre::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    anstream::println!("{text}");
+    Ok(())
+}
+
+/// One line of progress.
+pub fn progress(line: &str) {
+    anstream::eprintln!("{line}");
+}
+
+/// An error: one line, lines below it, one line of hint.
+pub fn error(message: &str, details: &[String], hint: Option<&str>) {
+    anstream::eprintln!("{RED}error:{RED:#} {message}");
+    for detail in details {
+        anstream::eprintln!("  {DIM}|{DIM:#} {detail}");
+    }
+    if let Some(hint) = hint {
+        anstream::eprintln!("{BOLD}hint:{BOLD:#} {hint}");
+    }
+}
+
+/// Something that is not as it should be.
+pub fn warning(message: &str) {
+    anstream::eprintln!("{YELLOW}warning:{YELLOW:#} {message}");
+}
+
+/// `text` in the color it names.
+pub fn in_color(color: Option<Color>, text: &str) -> String {
+    let style = match color {
+        Some(Color::Blue) => BLUE,
+        Some(Color::Green) => GREEN,
+        None => DIM,
+    };
+    format!("{style}{text}{style:#}")
+}
+
+/// `text`, less important.
+pub fn dim(text: &str) -> String {
+    format!("{DIM}{text}{DIM:#}")
+}
+
+/// `text`, more important.
+pub fn bold(text: &str) -> String {
+    format!("{BOLD}{text}{BOLD:#}")
+}
+
+/// A duration for people: `7 ms`, `1.2 s`, `3 min 20 s`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match duration.as_millis() {
+        millis @ 0..1000 => format!("{millis} ms"),
+        1000..60_000 => format!("{:.1} s", duration.as_secs_f64()),
+        _ if seconds < 3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ if seconds < 86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Bytes for people: `12.3 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    const MIB: u64 = 1 << 20;
+    const GIB: u64 = 1 << 30;
+    let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
+    if bytes >= GIB {
+        format!("{} GiB", tenths(GIB))
+    } else {
+        format!("{} MiB", tenths(MIB))
+    }
+}
+
+/// Rows in columns, two spaces apart; the first row is the heading.
+pub fn table(rows: &[Vec<String>]) {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| visible(cell))
+            .max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    for (index, row) in rows.iter().enumerate() {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            let padding = " ".repeat(width.saturating_sub(visible(cell)));
+            format!("{cell}{padding}")
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        answer(&if index == 0 {
+            dim(line.trim_end())
+        } else {
+            line.trim_end().to_owned()
+        });
+    }
+}
+
+/// How wide it looks: colors take no room.
+fn visible(cell: &str) -> usize {
+    anstream::adapter::strip_str(cell).to_string().chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_read_well() {
+        let cases = [
+            (7, "7 ms"),
+            (1234, "1.2 s"),
+            (200_000, "3 min 20 s"),
+            (7_260_000, "2 h 1 min"),
+        ];
+        for (millis, text) in cases {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+        assert_eq!(bytes(12 * (1 << 20) + (1 << 19)), "12.5 MiB");
+        assert_eq!(bytes(3 << 30), "3.0 GiB");
+    }
+
+    #[test]
+    fn colors_take_no_room_in_a_table() {
+        assert_eq!(visible(&in_color(Some(Color::Blue), "blue")), 4);
+    }
+}

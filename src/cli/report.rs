@@ -1,0 +1,120 @@
+//! From how it went to what a person reads and a program gets as exit code.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::engine::Outcome;
+use crate::model::{Hinted, Invalid};
+use crate::plan::Refusal;
+
+use super::output;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// What was asked for is done.
+    Done = 0,
+    /// It failed, and was rolled back.
+    Failed = 1,
+    /// The command line or a file that a person wrote is wrong.
+    Usage = 2,
+    /// Nothing was changed.
+    Refused = 3,
+    /// A person is needed.
+    Stuck = 4,
+    /// Another switch of the app is running.
+    Busy = 5,
+    /// Ctrl-C while following; the switch goes on (128 and SIGINT, as shells count).
+    Interrupted = 130,
+}
+
+impl From<Outcome> for Exit {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::Done,
+            Outcome::RolledBack => Self::Failed,
+            Outcome::Stuck => Self::Stuck,
+        }
+    }
+}
+
+/// Something else holds the app's lock.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Busy(pub String);
+
+/// An error after the first change: what had been done by then was taken back where it could be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub struct Incomplete(pub eyre::Report);
+
+/// Prints the error, if it is one, and turns all into the exit code.
+pub fn exit_code(result: eyre::Result<Exit>) -> ExitCode {
+    let exit = result.unwrap_or_else(|error| {
+        if is_broken_pipe(&error) {
+            return Exit::Done;
+        }
+        report(&error);
+        classify(&error)
+    });
+    ExitCode::from(exit as u8)
+}
+
+/// Prints an error and its hint to stderr.
+pub fn report(error: &eyre::Report) {
+    let refusal = error.downcast_ref::<Refusal>().and_then(Refusal::hint);
+    let incomplete = error.downcast_ref::<Incomplete>().map(|Incomplete(cause)| cause);
+    let hinted = Hinted::find(incomplete.unwrap_or(error));
+    let hint = hinted.map(|hinted| hinted.hint().to_owned()).or(refusal);
+    let details = hinted.map(Hinted::details).unwrap_or_default();
+    output::error(&format!("{error:#}"), details, hint.as_deref());
+}
+
+fn classify(error: &eyre::Report) -> Exit {
+    let is_invalid = |cause: &(dyn std::error::Error + 'static)| cause.is::<Invalid>() || cause.is::<ConfigError>();
+    if error.is::<Busy>() || matches!(error.downcast_ref(), Some(Refusal::Busy { .. })) {
+        Exit::Busy
+    } else if error.is::<Incomplete>() {
+        Exit::Failed
+    } else if error.is::<Refusal>() {
+        Exit::Refused
+    } else if error.chain().any(is_invalid) {
+        Exit::Usage
+    } else {
+        Exit::Refused
+    }
+}
+
+/// Whoever read our output has read enough.
+fn is_broken_pipe(error: &eyre::Report) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        kind == Some(std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppName, SwitchId};
+
+    #[test]
+    fn every_kind_of_error_has_its_exit_code() {
+        let app = AppName::parse("shop").unwrap();
+        let busy = Refusal::Busy {
+            app: app.clone(),
+            switch: SwitchId::numbered(1),
+        };
+        assert_eq!(classify(&busy.into()), Exit::Busy);
+        assert_eq!(classify(&Busy("taken".into()).into()), Exit::Busy);
+        assert_eq!(classify(&Refusal::NotInstalled { app }.into()), Exit::Refused);
+        assert_eq!(classify(&Invalid::new("no").into()), Exit::Usage);
+        assert_eq!(
+            classify(&eyre::Report::from(Invalid::new("no")).wrap_err("cannot read x")),
+            Exit::Usage
+        );
+        assert_eq!(classify(&Incomplete(eyre::eyre!("half")).into()), Exit::Failed);
+        assert_eq!(classify(&eyre::eyre!("etcd is away")), Exit::Refused);
+    }
+}

@@ -1,0 +1,96 @@
+//! All apps: one listing of systemd, one read of the store, and a look at each flag.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::output;
+use crate::cli::report::Exit;
+use crate::config;
+use crate::host::flag;
+use crate::host::install::installed;
+use crate::host::switches::Switches;
+use crate::host::systemd::Systemd;
+use crate::model::{ActiveState, AppName, Color, ReleaseId, SwitchId, UnitName};
+use crate::store::Store;
+
+/// An app in one line.
+#[derive(Debug, Serialize)]
+struct Line {
+    app: AppName,
+    active: Option<Color>,
+    release: Option<ReleaseId>,
+    state: Option<ActiveState>,
+    serving: Option<Color>,
+    open_switch: Option<SwitchId>,
+    note: Option<String>,
+}
+
+/// Prints them.
+pub async fn run(context: &Context, json: bool) -> eyre::Result<Exit> {
+    let lines = gather(context).await?;
+    if json {
+        output::json(&lines)?;
+    } else if lines.is_empty() {
+        output::answer("no app is installed; the first: bgctl install APP.toml");
+    } else {
+        show(&lines);
+    }
+    Ok(Exit::Done)
+}
+
+async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
+    let layout = &context.layout;
+    let apps = installed(layout)?;
+    let store = Store::open(&context.settings()?.store, &layout.state()).await?;
+    let mut cursors = store.list().await?;
+    let units = Systemd::connect().await?.list(&["*@*.service"]).await?;
+    let states: HashMap<_, _> = units.into_iter().map(|listed| (listed.unit, listed.active)).collect();
+    let mut lines = Vec::new();
+    for app in apps {
+        let cursor = cursors.remove(&app).map(|stored| stored.cursor).unwrap_or_default();
+        let serving = flag::read(&layout.flag_dir(&app))?;
+        let (state, mut note) = match (cursor.active, config::manifest::read(&layout.manifest(&app))) {
+            (Some(color), Ok(manifest)) => {
+                let unit = UnitName::instance(&app, *manifest.ports.get(color));
+                (Some(states.get(&unit).copied().unwrap_or_default()), None)
+            }
+            (_, Ok(_)) => (None, None),
+            (_, Err(error)) => (None, Some(format!("{error:#}"))),
+        };
+        if note.is_none() && serving != cursor.active {
+            note = Some(format!("nginx serves {}", Color::or_none(serving)));
+        }
+        let open_switch = Switches::new(layout, &app).open_id()?;
+        lines.push(Line {
+            app,
+            active: cursor.active,
+            release: cursor.release,
+            state,
+            serving,
+            open_switch,
+            note,
+        });
+    }
+    Ok(lines)
+}
+
+fn show(lines: &[Line]) {
+    let heading = ["APP", "ACTIVE", "RELEASE", "STATE", "SWITCH", ""]
+        .map(str::to_owned)
+        .to_vec();
+    let rows = lines.iter().map(|line| {
+        vec![
+            line.app.to_string(),
+            output::in_color(line.active, Color::or_none(line.active)),
+            line.release.as_ref().map_or("-".to_owned(), ToString::to_string),
+            line.state.map_or("-".to_owned(), |state| state.to_string()),
+            line.open_switch
+                .as_ref()
+                .map_or("-".to_owned(), |id| format!("{id} open")),
+            line.note.clone().unwrap_or_default(),
+        ]
+    });
+    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
+}

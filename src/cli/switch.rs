@@ -1,0 +1,91 @@
+//! `bgctl switch`: make a new release active.
+
+use camino::Utf8PathBuf;
+
+use crate::config::env_file;
+use crate::host::switches::Switches;
+use crate::host::systemd::Systemd;
+use crate::model::{App, AppName, Hinted, ImageRef, Invalid, Observed, Pinned, Release, ReleaseId, Runtime};
+use crate::plan;
+
+use super::args;
+use super::context::Context;
+use super::opening::{Opening, refuse_open_switch};
+use super::report::Exit;
+use super::{follow, pull};
+
+/// Pins what is to run, plans, and lets the worker do it.
+pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
+    context.require_root_on_host("switch")?;
+    let app = context.app(&verb.app)?;
+    if verb.follow {
+        return follow_open(context, &verb.app, verb.watch).await;
+    }
+    // Both are looked at again under the lock; here they spare a pull that is for nothing.
+    refuse_open_switch(context, &verb.app)?;
+    let env_file = app
+        .run
+        .env_file
+        .as_deref()
+        .map(env_file::read)
+        .transpose()?
+        .unwrap_or_default();
+    let pinned = pin(context, &app, verb.image, verb.exec).await?;
+
+    let opening = Opening::begin(context, app).await?;
+    let id = verb.release.unwrap_or_else(|| next_release(opening.observed()));
+    let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
+    let plan = plan::switch(opening.app(), &release, opening.observed())?;
+    opening.add_release(context, &release)?;
+    opening.commit(context, &plan, verb.watch).await
+}
+
+/// What is to run, pinned.
+async fn pin(context: &Context, app: &App, image: Option<ImageRef>, exec: Option<Utf8PathBuf>) -> eyre::Result<Pinned> {
+    match (&app.run.runtime, image, exec) {
+        (Runtime::Docker(docker), image, None) => {
+            let reference = image.unwrap_or_else(|| docker.image.clone());
+            let image = pull::resolve(&context.settings()?.docker, &reference).await?;
+            Ok(Pinned::Image { reference, image })
+        }
+        (Runtime::Program(program), None, exec) => {
+            let path = exec.unwrap_or_else(|| program.path.clone());
+            require_program(&path)?;
+            Ok(Pinned::Program(path))
+        }
+        (Runtime::Docker(_), ..) => Err(Invalid::new(format!("cannot use --exec: {} runs an image", app.name)).into()),
+        (Runtime::Program(_), ..) => {
+            Err(Invalid::new(format!("cannot use --image: {} runs a program of the host", app.name)).into())
+        }
+    }
+}
+
+fn require_program(path: &Utf8PathBuf) -> eyre::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !path.is_absolute() || path.as_str().contains(['=', '\n']) {
+        return Err(Invalid::value("a program", path, "it must be an absolute path without '='").into());
+    }
+    let metadata = fs_err::metadata(path)?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        return Err(Hinted::new(
+            format!("cannot run {path}: it is not an executable file"),
+            format!("chmod +x {path}"),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// The number after the highest that was ever given.
+fn next_release(observed: &Observed) -> ReleaseId {
+    let highest = observed.releases.iter().filter_map(|release| release.id.number()).max();
+    ReleaseId::numbered(highest.unwrap_or_default() + 1)
+}
+
+async fn follow_open(context: &Context, app: &AppName, watch: args::Watch) -> eyre::Result<Exit> {
+    let Some(id) = Switches::new(&context.layout, app).open_id()? else {
+        let hint = format!("what runs now: bgctl status {app}");
+        return Err(Hinted::new(format!("cannot follow: no switch of {app} is open"), hint).into());
+    };
+    follow::report(context, &Systemd::connect().await?, app, &id, watch).await
+}
