@@ -22,6 +22,14 @@ pub async fn run(context: &Context, verb: &args::Abort) -> eyre::Result<Exit> {
         let hint = format!("to go back to the release before: bgctl rollback {}", verb.app);
         return Err(Hinted::new(format!("cannot abort: no switch of {} is open", verb.app), hint).into());
     };
+    if !switches.read(&id)?.can_be_taken_back() {
+        let message = format!(
+            "cannot abort switch {id} of {}: it is past the point of no return",
+            verb.app
+        );
+        let hint = format!("let it end, and go back then: bgctl rollback {}", verb.app);
+        return Err(Hinted::new(message, hint).into());
+    }
     let systemd = Systemd::connect().await?;
     systemd.stop(&UnitName::switch(&verb.app), STOP).await?;
     // It may have ended by itself in the meantime, and then there is nothing to take back any more.

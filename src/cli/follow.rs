@@ -166,7 +166,9 @@ fn conclude(record: &Record, outcome: Outcome) {
             output::answer(&format!(
                 "  try again:    systemctl start {unit}; bgctl switch {app} --follow"
             ));
-            output::answer(&format!("  or take back: bgctl abort {app}"));
+            if record.can_be_taken_back() {
+                output::answer(&format!("  or take back: bgctl abort {app}"));
+            }
         }
     }
 }

@@ -166,6 +166,8 @@ fn write_state(context: &Context, app: &App) -> eyre::Result<()> {
     let is_new = !layout.flag_dir(name).try_exists()?;
     create(&open, 0o755)?;
     create(&closed, 0o700)?;
+    // Where nginx looks for the release while no color is active.
+    create(&[layout.serving_dir(name).join("none")], 0o755)?;
     if is_new {
         flag::set(&layout.flag_dir(name), None)?;
     }

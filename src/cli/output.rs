@@ -105,6 +105,14 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// How long ago something began, to the second.
+pub fn age(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        _ => duration(age),
+    }
+}
+
 /// Bytes for people: `12.3 MiB`.
 pub fn bytes(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;

@@ -1,9 +1,10 @@
 //! `bgctl probe`: the health gate in `APP@PORT.service`.
 
 use eyre::WrapErr as _;
+use rustix::process::Pid;
 
-use crate::host::probe;
 use crate::host::releases::{self, Releases};
+use crate::host::{probe, process};
 use crate::model::HealthCheck;
 
 use super::args;
@@ -19,13 +20,32 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
             tracing::debug!("cannot tell systemd the status: {error}");
         }
     };
-    let healthy = probe::wait(&health, verb.port, tell).await?;
+    let healthy = tokio::select! {
+        healthy = probe::wait(&health, verb.port, tell) => healthy?,
+        ended = main_process_ended() => {
+            ended?;
+            return Err(eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port));
+        }
+    };
     tell(&format!(
         "healthy after {} ({} tries)",
         output::duration(healthy.took),
         healthy.tries
     ));
     Ok(Exit::Done)
+}
+
+/// Waits for the end of the process that systemd names (systemd.exec(5), `$MAINPID`): nobody need wait for the health of
+/// one that is gone. By hand there is none, and no end.
+async fn main_process_ended() -> eyre::Result<()> {
+    let pid = std::env::var("MAINPID")
+        .ok()
+        .and_then(|pid| pid.parse().ok())
+        .and_then(Pid::from_raw);
+    match pid {
+        Some(pid) => process::ended(pid).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// In the unit the check stands in the environment, where the app's own user can read it; by hand it is looked up.

@@ -11,6 +11,7 @@
 //! * [`docker`]: images, pinned
 //! * [`nginx`]: its sites and what it says about itself
 //! * [`probe`]: is an instance healthy
+//! * [`process`]: has it ended
 //! * [`connections`]: who is connected to a port; draining
 //! * [`command`]: running a program
 //! * [`http`]: one small request
@@ -27,6 +28,7 @@ pub mod logs;
 pub mod machine;
 pub mod nginx;
 pub mod probe;
+pub mod process;
 pub mod releases;
 pub mod switches;
 pub mod systemd;

@@ -23,6 +23,6 @@ mod record;
 mod summary;
 
 pub use event::{Entry, Event, Failure};
-pub use next::{Next, next};
+pub use next::{Next, can_be_taken_back, next};
 pub use record::{Head, Record};
 pub use summary::{StepState, StepSummary};

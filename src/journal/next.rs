@@ -49,6 +49,16 @@ pub fn next<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Nex
     }
 }
 
+/// Whether a switch with this plan can still be taken back after these events: it is not finished, and the old color was
+/// not yet drained.
+pub fn can_be_taken_back<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> bool {
+    let mut state = State::default();
+    for event in events {
+        state.apply(plan, event);
+    }
+    !state.is_past_return(plan)
+}
+
 /// The events, folded.
 #[derive(Default)]
 struct State {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Invalid;
 use crate::plan::Plan;
 
-use super::{Entry, Event, Next, next};
+use super::{Entry, Event, Next, can_be_taken_back, next};
 
 /// A switch: its plan and what happened to it so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl Record {
     /// What comes next in it.
     pub fn next(&self) -> Next {
         next(&self.head.plan, self.events())
+    }
+
+    /// Whether it can still be taken back.
+    pub fn can_be_taken_back(&self) -> bool {
+        can_be_taken_back(&self.head.plan, self.events())
     }
 
     /// When it ended, or when anything happened last.

@@ -54,8 +54,11 @@ pub enum Step {
         /// The release in it.
         release: ReleaseId,
     },
-    /// Move the cursor back, if it was this switch that moved it.
+    /// Move the cursor back, if it was this switch that moved it. Where it is still at the revision that the plan was made
+    /// on, it moves on from there, so that a promote which was under way when its answer was lost comes too late.
     Demote {
+        /// That revision.
+        expected: Revision,
         /// The color that was active before.
         to: Option<Color>,
         /// The release that was.

@@ -146,6 +146,7 @@ fn clear(color: Color, idle: &InstanceState) -> Vec<PlannedStep> {
 fn promote(app: &App, stored: &Stored, to: Color, release: &ReleaseId, observed: &Observed) -> Vec<PlannedStep> {
     let before = &stored.cursor;
     let demote = Step::Demote {
+        expected: stored.revision,
         to: before.active,
         release: before.release.clone(),
     };

@@ -155,7 +155,7 @@ impl World {
             Step::Confirm { color } if serves(*color) => return self.look_at(plan, *color),
             Step::Confirm { .. } => return Ok(Err("nginx answers with another color")),
             Step::Promote { expected, to, release } => return self.promote(plan, *expected, *to, release),
-            Step::Demote { to, release } => self.demote(plan, *to, release.as_ref()),
+            Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()),
             Step::Flip { to: Some(to) } if *to == plan.to => {
                 self.look_at(plan, *to)?
                     .map_err(|_| Violation(format!("{step} while it is down")))?;
@@ -196,9 +196,11 @@ impl World {
         Ok(Ok(()))
     }
 
-    fn demote(&mut self, plan: &Plan, to: Option<Color>, release: Option<&ReleaseId>) {
+    fn demote(&mut self, plan: &Plan, expected: Revision, to: Option<Color>, release: Option<&ReleaseId>) {
         let moved_by = Some(mover(plan));
-        if self.cursor.moved_by == moved_by {
+        if self.revision == expected {
+            self.revision.0 += 1;
+        } else if self.cursor.moved_by == moved_by {
             self.revision.0 += 1;
             self.cursor = Cursor {
                 active: to,

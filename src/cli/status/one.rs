@@ -1,7 +1,5 @@
 //! One app in full.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -272,7 +270,7 @@ fn row(status: &ColorStatus) -> Vec<String> {
         status.state.to_string(),
         if status.enabled { "enabled" } else { "disabled" }.to_owned(),
         status.release.as_ref().map_or_else(dash, ToString::to_string),
-        up.map_or_else(dash, |up| output::duration(Duration::from_secs(up.as_secs()))),
+        up.map_or_else(dash, output::age),
         status.health.clone().unwrap_or_else(dash),
         status.memory_bytes.map_or_else(dash, output::bytes),
     ]

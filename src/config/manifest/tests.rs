@@ -1,9 +1,8 @@
-use super::*;
-use std::collections::BTreeMap;
+mod release;
 
-use crate::model::{
-    AppName, Artifact, Check, Digest, EnvName, ImageRef, Listen, Pinned, PinnedImage, Release, ReleaseId, Runtime,
-};
+use super::*;
+
+use crate::model::{AppName, Check, ImageRef, Listen, Runtime};
 
 const HEAD: &str = "name = \"shop\"\n[run]\nimage = \"shop\"\ncontainer_port = 80\n";
 const EXEC: &str = "name = \"shop\"\n[run]\nexec = \"/opt/shop/bin/shop\"\n";
@@ -391,49 +390,4 @@ fn a_file_that_is_not_there_is_named() {
         format!("{error:#}").starts_with("cannot read /nonexistent/shop.toml: "),
         "{error:#}"
     );
-}
-
-fn release(text: &str, pinned: Pinned) -> Result<Release, crate::model::Invalid> {
-    let app = parse(text, "shop.toml").unwrap();
-    let name = |name| EnvName::parse(name).unwrap();
-    let env_file = BTreeMap::from([(name("A"), "file".to_owned()), (name("B"), "file".to_owned())]);
-    Release::new(
-        &app,
-        ReleaseId::numbered(1),
-        jiff::Timestamp::UNIX_EPOCH,
-        pinned,
-        env_file,
-    )
-}
-
-#[test]
-fn a_release_takes_the_settings_of_its_app() {
-    let more = "memory = \"64M\"\nargs = [\"x\"]\nenv = { A = \"manifest\" }\ncredentials = { db = \"/db\" }\n";
-    let image = Pinned::Image {
-        reference: ImageRef::parse("shop:2").unwrap(),
-        image: PinnedImage::Local {
-            id: Digest::parse(format!("sha256:{}", "0".repeat(64))).unwrap(),
-        },
-    };
-    let made = release(&format!("{HEAD}{more}"), image.clone()).unwrap();
-    assert_eq!(made.environment.values().collect::<Vec<_>>(), ["manifest", "file"]);
-    assert_eq!(made.arguments, ["x"]);
-    let Artifact::Image {
-        reference,
-        memory,
-        credentials,
-        ..
-    } = &made.artifact
-    else {
-        panic!("not an image")
-    };
-    assert_eq!(
-        (reference.as_str(), *memory, *credentials),
-        ("shop:2", Some(64 << 20), true)
-    );
-    let program = Pinned::Program("/opt/shop".into());
-    let made = release(EXEC, program.clone()).unwrap();
-    assert_eq!(made.artifact.to_string(), "/opt/shop");
-    assert!(release(EXEC, image).is_err());
-    assert!(release(HEAD, program).is_err());
 }

@@ -44,26 +44,33 @@ impl Machine {
         }
     }
 
-    /// Moves the cursor back, if it is where this switch moved it; whoever moved it since is right.
-    pub(super) async fn demote(&self, plan: &Plan, to: Option<Color>, release: Option<&ReleaseId>) -> eyre::Result<()> {
+    /// Moves the cursor back where this switch moved it. Where it has not moved since `expected` it moves on, to what it
+    /// says already: a promote whose answer was lost then comes too late. Whoever else moved it is right.
+    pub(super) async fn demote(
+        &self,
+        plan: &Plan,
+        expected: Revision,
+        to: Option<Color>,
+        release: Option<&ReleaseId>,
+    ) -> eyre::Result<()> {
         let store = self.store().await?;
-        let by = mover(plan);
         let Some(now) = store.get(&self.app.name).await? else {
             return Ok(());
         };
-        let is_ours = now.cursor.moved_by.as_ref() == Some(&by) && now.cursor.active == Some(plan.to);
-        if !is_ours {
+        let by = mover(plan);
+        let back = if now.revision == expected {
+            now.cursor
+        } else if now.cursor.moved_by.as_ref() == Some(&by) && now.cursor.active == Some(plan.to) {
+            Cursor {
+                active: to,
+                release: release.cloned(),
+                moved_by: Some(by),
+            }
+        } else {
             return Ok(());
-        }
-        let cursor = Cursor {
-            active: to,
-            release: release.cloned(),
-            moved_by: Some(by),
         };
-        match store
-            .compare_and_set(&self.app.name, &self.app.ports, now.revision, &cursor)
-            .await
-        {
+        let moved = store.compare_and_set(&self.app.name, &self.app.ports, now.revision, &back);
+        match moved.await {
             Ok(_) => Ok(()),
             Err(SetError::Conflict(_)) => eyre::bail!("cannot move the cursor back: it was moved at the same time"),
             Err(SetError::Failed(error)) => Err(error),

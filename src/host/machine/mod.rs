@@ -11,7 +11,9 @@ use tokio::sync::OnceCell;
 
 use crate::engine::Effects;
 use crate::journal::{Entry, Event};
-use crate::model::{App, ByColor, Color, InstanceState, Observed, Port, Release, ReleaseId, Settings, UnitName};
+use crate::model::{
+    ActiveState, App, ByColor, Color, InstanceState, Observed, Port, Release, ReleaseId, Settings, UnitName,
+};
 use crate::plan::{Plan, Step};
 use crate::render;
 use crate::store::Store;
@@ -20,7 +22,7 @@ use crate::host::layout::Layout;
 use crate::host::releases::{self, Releases};
 use crate::host::switches::{Log, Switches};
 use crate::host::systemd::Systemd;
-use crate::host::{files, flag, logs, verify};
+use crate::host::{files, flag, logs, probe, verify};
 
 /// How long a job may take beyond the time that the app itself is given.
 const JOB_MARGIN: Duration = Duration::from_secs(30);
@@ -126,8 +128,17 @@ impl Machine {
         let release = self
             .pinned_release(color)
             .wrap_err_with(|| format!("cannot start {unit}"))?;
-        match self.systemd.start(&unit, release.health.deadline + JOB_MARGIN).await {
-            Ok(()) => self.describe(color).await,
+        let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
+        let started = async {
+            self.systemd.start(&unit, release.health.deadline + JOB_MARGIN).await?;
+            if was_up {
+                // systemd leaves alone what runs, and what runs may hang.
+                probe::wait(&release.health, self.port(color), |status| self.announce(status)).await?;
+            }
+            self.describe(color).await
+        };
+        match started.await {
+            Ok(()) => Ok(()),
             Err(error) => Err(logs::attach(error, &self.systemd, &unit, LOG_LINES).await),
         }
     }
@@ -181,7 +192,7 @@ impl Effects for Machine {
             Step::Enable { color } => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Disable { color } => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Promote { expected, to, release } => self.promote(plan, *expected, *to, release).await?,
-            Step::Demote { to, release } => self.demote(plan, *to, release.as_ref()).await?,
+            Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()).await?,
             Step::Flip { to } => self.flip(*to).await?,
             Step::Confirm { color } => self.confirm(*color).await?,
             Step::Bake { color, duration } => self.bake(*color, *duration).await?,

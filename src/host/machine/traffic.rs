@@ -50,9 +50,13 @@ impl Machine {
             eyre::bail!("nginx sends requests to {}", Color::or_none(serving));
         }
         let health = self.pinned_release(color)?.health;
+        // The site asks as the manifest says now; an older release may be asked otherwise.
         let Check::Http { expect, .. } = health.check else {
             return Ok(());
         };
+        if health.check != self.app.health.check {
+            return Ok(());
+        }
         let answer = nginx::health(&self.app.site, socket, health.timeout).await?;
         if answer.status != expect || answer.color != Some(color) {
             let (status, by) = (answer.status, Color::or_none(answer.color));
