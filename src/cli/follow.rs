@@ -74,7 +74,7 @@ async fn follow(
         // The link is read before the journal: once it is gone, the journal is complete.
         let is_open = switches.open_id()?.as_ref() == Some(id);
         let record = switches.read(id)?;
-        steps.show(&record.steps());
+        steps.show(&record);
         match (record.next(), is_open) {
             (Next::Finished, false) => {
                 return Ok(Ended {

@@ -10,7 +10,7 @@ use crate::model::HealthCheck;
 use super::args;
 use super::context::Context;
 use super::output;
-use super::report::Exit;
+use super::report::{Exit, Incomplete};
 
 /// Waits until the instance is healthy, telling systemd what the last try said.
 pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
@@ -21,12 +21,12 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
         }
     };
     let healthy = tokio::select! {
-        healthy = probe::wait(&health, verb.port, tell) => healthy?,
-        ended = main_process_ended() => {
-            ended?;
-            return Err(eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port));
-        }
+        healthy = probe::wait(&health, verb.port, tell) => healthy,
+        ended = main_process_ended() => ended.and_then(|()| {
+            Err(eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port))
+        }),
     };
+    let healthy = healthy.map_err(Incomplete)?;
     tell(&format!(
         "healthy after {} ({} tries)",
         output::duration(healthy.took),
