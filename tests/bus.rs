@@ -360,8 +360,7 @@ async fn a_job_that_failed_says_why() {
         assert_eq!(
             error.to_string(),
             format!(
-                "cannot start shop@9002.service: its job ended with {result:?}: exit-code, its main process exited with \
-                 status 3, its last status was \"last answer: 503\""
+                "cannot start shop@9002.service: its job ended with {result:?}: its main process exited with status 3, its last status was \"last answer: 503\""
             )
         );
         assert_eq!(

@@ -54,6 +54,13 @@ impl Layout {
         self.unit_dir().join("multi-user.target.wants")
     }
 
+    /// The drop-in by which [`Systemd::describe`](super::systemd::Systemd::describe) keeps a unit's description until the
+    /// next boot; systemd writes it.
+    pub fn description(&self, unit: &UnitName) -> Utf8PathBuf {
+        self.below("run/systemd/system.control")
+            .join(format!("{unit}.d/50-Description.conf"))
+    }
+
     /// The folder that nginx includes sites from: the one of `settings`, else `/etc/nginx/sites-enabled` where that
     /// exists (Debian), else `/etc/nginx/conf.d` (nginx's own packages). The one path that depends on what is there.
     pub fn site_dir(&self, settings: &NginxSettings) -> Utf8PathBuf {

@@ -68,8 +68,12 @@ pub async fn wait(check: &HealthCheck, port: Port, mut on_status: impl FnMut(&st
     loop {
         tries += 1;
         let asked = Instant::now();
-        let time_left = check.deadline.saturating_sub(began.elapsed());
-        let answer = once(&check.check, port, check.timeout.min(time_left)).await;
+        let left = check.deadline.saturating_sub(began.elapsed());
+        let answer = once(&check.check, port, check.timeout.min(left)).await;
+        if began.elapsed() >= check.deadline && answer.is_err() && !last.is_empty() {
+            // This try was cut short: what the one before it said tells more.
+            return Err(unhealthy(check, port, &last));
+        }
         match &answer {
             Ok(()) => {
                 let since = *healthy_since.get_or_insert(asked);
@@ -80,12 +84,12 @@ pub async fn wait(check: &HealthCheck, port: Port, mut on_status: impl FnMut(&st
             }
             Err(_) => healthy_since = None,
         }
-        let answer = answer
+        let now = answer
             .err()
-            .unwrap_or_else(|| "healthy, but not yet for long enough".to_owned());
-        if answer != last {
-            on_status(&answer);
-            last = answer;
+            .unwrap_or_else(|| "not yet healthy for long enough".to_owned());
+        if now != last {
+            on_status(&now);
+            last = now;
         }
         let pause = pause(check, began.elapsed(), healthy_since.is_some());
         if began.elapsed() + pause >= check.deadline {

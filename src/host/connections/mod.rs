@@ -16,7 +16,7 @@ use eyre::WrapErr as _;
 use crate::model::Port;
 
 /// The time between two looks while draining, at least.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

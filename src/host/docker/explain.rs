@@ -19,6 +19,7 @@ pub(super) enum PullError {
 /// What kind of failure the engine's words mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
+    Login,
     NoSuchImage,
     Denied,
     Unreachable,
@@ -36,7 +37,12 @@ pub(super) fn pull(reference: &ImageRef, here: Option<&Digest>, error: &PullErro
         host if host.starts_with("https://") => "docker.io",
         host => host,
     };
-    let (what, mut hint) = match kind(&said) {
+    let kind = match error {
+        PullError::Login(_) => Kind::Login,
+        PullError::Engine(_) => kind(&said),
+    };
+    let (what, mut hint) = match kind {
+        Kind::Login => (said, format!("log in again with `docker login {registry}`")),
         Kind::NoSuchImage => (
             format!("there is no such image in registry {registry}"),
             format!("push it first, or see what is there: {said}"),
@@ -47,7 +53,7 @@ pub(super) fn pull(reference: &ImageRef, here: Option<&Digest>, error: &PullErro
         ),
         Kind::Unreachable => (
             format!("registry {registry} cannot be reached ({said})"),
-            "check the registry and the network".to_owned(),
+            "check the registry and the network, or name an image of this host (`docker images`)".to_owned(),
         ),
         Kind::Other => (said, "try `docker pull` with the same reference".to_owned()),
     };

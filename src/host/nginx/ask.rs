@@ -41,7 +41,8 @@ pub async fn color(site: &Site, socket: &Utf8Path) -> eyre::Result<Option<Color>
 }
 
 /// What the health path of the active color answers through nginx, within `timeout`; asked as [`color`]. Fails where
-/// nginx gives no answer, or something else than a site of bgctl does.
+/// nginx gives no answer, or something else than a site of bgctl does: also where the app's check is not HTTP, since the
+/// site has no such location then.
 pub async fn health(site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::Result<Health> {
     let door = Door::of(site, socket);
     let ask = async {

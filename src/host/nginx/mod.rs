@@ -87,38 +87,49 @@ impl Nginx {
         self.needs_to_run().await?;
         let old = files::read(path)?;
         put(path, text)?;
-        let Err(error) = self.apply(proof).await else {
-            return Ok(());
+        let (error, reloaded) = match self.check(proof).await {
+            Err(error) => (error, false),
+            Ok(()) => match self.serve(proof).await {
+                Err(error) => (error, true),
+                Ok(()) => return Ok(()),
+            },
         };
-        let back = match (self.put_back(path, old.as_deref()).await, old) {
-            (Ok(()), Some(_)) => "the site that was there before is back".to_owned(),
+        let back = match (self.put_back(path, old.as_deref(), reloaded).await, old) {
+            (Ok(()), Some(_)) => "the file that was there before is back".to_owned(),
             (Ok(()), None) => "the file was taken away again".to_owned(),
-            (Err(worse), _) => format!("and what was there before cannot be served again: {worse:#}"),
+            (Err(worse), _) => format!("and with what was there before: {worse:#}"),
         };
         let (hint, details) = match Hinted::find(&error) {
             Some(hinted) => (hinted.hint().to_owned(), hinted.details().to_vec()),
             None => ("see nginx's error log".to_owned(), Vec::new()),
         };
-        let verb = if text.is_some() { "put" } else { "remove" };
-        let report = eyre::eyre!("cannot {verb} the site {path}: {error:#}; {back}");
+        let verb = if text.is_some() {
+            "put the site"
+        } else {
+            "remove the site"
+        };
+        let report = eyre::eyre!("cannot {verb} {path}: {error:#}; {back}");
         Err(Hinted::from(report, hint).with_details(details).into())
     }
 
-    async fn apply(&self, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
+    async fn check(&self, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
         let warnings = self.test().await?;
-        if let Some((site, socket)) = proof {
-            no_conflict(site, &warnings)?;
-            self.reload().await?;
-            ask::wait_for_color(site, socket, PROOF).await
-        } else {
-            self.reload().await
+        proof.map_or(Ok(()), |(site, _)| no_conflict(site, &warnings))
+    }
+
+    async fn serve(&self, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
+        self.reload().await?;
+        match proof {
+            Some((site, socket)) => ask::wait_for_color(site, socket, PROOF).await,
+            None => Ok(()),
         }
     }
 
-    async fn put_back(&self, path: &Utf8Path, old: Option<&str>) -> eyre::Result<()> {
+    /// A reload costs every app idle connections: without one before there is nothing for one to take back.
+    async fn put_back(&self, path: &Utf8Path, old: Option<&str>, reloaded: bool) -> eyre::Result<()> {
         put(path, old)?;
         self.test().await?;
-        self.reload().await
+        if reloaded { self.reload().await } else { Ok(()) }
     }
 
     async fn needs_to_run(&self) -> eyre::Result<()> {
@@ -146,13 +157,22 @@ fn put(path: &Utf8Path, text: Option<&str>) -> eyre::Result<()> {
 fn refused(failed: &Failed) -> eyre::Report {
     let lines = failed.lines();
     let reason = lines.iter().find(|line| line.contains("[emerg]")).or(lines.last());
-    let reason = reason.map_or(failed.how.as_str(), |line| line.trim_start_matches("nginx: "));
+    let reason = reason.map_or(failed.how.as_str(), |line| message(line));
     Hinted::new(
         format!("nginx refuses its configuration: {reason}"),
         format!("`{}` shows it", failed.command),
     )
     .with_details(lines)
     .into()
+}
+
+/// What a line of nginx says, without what stands before: `nginx: [emerg] ...` or `DATE TIME [emerg] PID#TID: ...`.
+fn message(line: &str) -> &str {
+    let said = line.split_once("] ").map_or(line, |(_, said)| said);
+    match said.split_once(": ") {
+        Some((from, rest)) if from.bytes().all(|byte| byte.is_ascii_digit() || byte == b'#') => rest,
+        _ => said,
+    }
 }
 
 /// nginx only warns where two sites have the same name on the same address, and then ignores one of them.
@@ -165,7 +185,10 @@ fn no_conflict(site: &Site, warnings: &[String]) -> eyre::Result<()> {
     });
     let Some(warning) = conflict else { return Ok(()) };
     Err(Hinted::new(
-        format!("another site has the same name on the same address, and nginx ignores one of them: {warning}"),
+        format!(
+            "another site has the same name on the same address, and nginx ignores one of them: {}",
+            message(warning)
+        ),
         "set [nginx] server_name or listen, or remove the other site (Debian's is /etc/nginx/sites-enabled/default)",
     )
     .into())
@@ -199,6 +222,20 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_nginx() {
+        let bind = "2026/11/23 14:11:47 [emerg] 71#71: bind() to 0.0.0.0:80 failed (98: Address already in use)";
+        assert_eq!(
+            message(bind),
+            "bind() to 0.0.0.0:80 failed (98: Address already in use)"
+        );
+        assert_eq!(
+            message("nginx: [emerg] unexpected end of file"),
+            "unexpected end of file"
+        );
+        assert_eq!(message("docker: no such container"), "docker: no such container");
+    }
+
+    #[test]
     fn nginx_says_why() {
         let failed = Failed {
             command: "/usr/sbin/nginx -t".into(),
@@ -214,7 +251,7 @@ mod tests {
         let report = refused(&failed);
         assert_eq!(
             report.to_string(),
-            "nginx refuses its configuration: [emerg] unknown directive \"x\" in /etc/nginx/sites-enabled/shop.conf:3"
+            "nginx refuses its configuration: unknown directive \"x\" in /etc/nginx/sites-enabled/shop.conf:3"
         );
         assert_eq!(Hinted::find(&report).unwrap().details().len(), 3);
     }

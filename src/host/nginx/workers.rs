@@ -13,6 +13,9 @@ use crate::model::Hinted;
 /// Where nginx's packages have the error log. One that is elsewhere is not read, and everything else works the same.
 const ERROR_LOG: &str = "/var/log/nginx/error.log";
 
+/// How nginx marks the errors that make it keep its old configuration.
+const FATAL: &str = "[emerg]";
+
 /// The time between two looks.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -47,9 +50,12 @@ impl Snapshot {
                 return Ok(());
             }
             let said = self.said();
-            if said.iter().any(|line| line.contains("[emerg]")) || began.elapsed() >= patience {
-                let reason = said.iter().find(|line| line.contains("[emerg]"));
-                let reason = reason.map_or_else(|| format!("no new worker within {patience:?}"), Clone::clone);
+            if said.iter().any(|line| is_final(line)) || began.elapsed() >= patience {
+                let reason = said.iter().find(|line| line.contains(FATAL));
+                let reason = reason.map_or_else(
+                    || format!("no new worker within {patience:?}"),
+                    |line| super::message(line).to_owned(),
+                );
                 let report = Hinted::new(
                     format!("nginx did not take its new configuration: {reason}"),
                     format!("see nginx's error log, usually {ERROR_LOG}"),
@@ -82,6 +88,12 @@ impl Snapshot {
     }
 }
 
+/// Whether a line of the error log means that the master gave up. It tries to bind a port several times, for 2.5 s, and
+/// hears nothing else meanwhile.
+fn is_final(line: &str) -> bool {
+    line.contains(FATAL) && !line.contains(": bind() to ")
+}
+
 fn processes() -> std::io::Result<Processes> {
     let entries = fs_err::read_dir("/proc")?.flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -112,6 +124,19 @@ mod tests {
         assert_eq!(parent_of_nginx("10 (nginx) S 1 10 10 0"), Some(1));
         assert_eq!(parent_of_nginx("12 (nginx) Z 10 10 10 0"), None);
         assert_eq!(parent_of_nginx("12 (a) nginx) S 10 10 10 0"), None);
+    }
+
+    #[test]
+    fn a_port_is_tried_several_times() {
+        let line = |said: &str| format!("2026/11/23 14:11:47 [emerg] 71#71: {said}");
+        assert!(!is_final(&line(
+            "bind() to 0.0.0.0:80 failed (98: Address already in use)"
+        )));
+        assert!(is_final(&line("still could not bind()")));
+        assert!(is_final(&line("cannot load certificate \"/etc/ssl/x.pem\"")));
+        assert!(!is_final(
+            "2026/11/23 14:11:47 [notice] 71#71: try again to bind() after 500ms"
+        ));
     }
 
     #[test]

@@ -126,16 +126,19 @@ impl UnitState {
         if self.result == "success" {
             return None;
         }
-        let mut reason = match self.result.as_str() {
-            "timeout" => "it took too long".to_owned(),
-            "oom-kill" => "it used too much memory".to_owned(),
-            "start-limit-hit" => "it was started too often in too short a time".to_owned(),
-            "exec-condition" => "its ExecCondition= was not met".to_owned(),
-            other => other.to_owned(),
+        let mut reason = match (self.result.as_str(), self.main_exit) {
+            ("exit-code", Some(exit @ MainExit::Status(1..)))
+            | ("signal" | "core-dump", Some(exit @ MainExit::Signal(_))) => {
+                format!("its main process {exit}")
+            }
+            // systemd ended the main process because of it.
+            ("exit-code" | "signal", _) => "its health check or another command of its unit failed".to_owned(),
+            ("timeout", _) => "it took too long".to_owned(),
+            ("oom-kill", _) => "it used too much memory".to_owned(),
+            ("start-limit-hit", _) => "it was started too often in too short a time".to_owned(),
+            ("exec-condition", _) => "its ExecCondition= was not met".to_owned(),
+            (other, _) => other.to_owned(),
         };
-        if let Some(exit) = self.main_exit {
-            reason = format!("{reason}, its main process {exit}");
-        }
         if let Some(status) = &self.status_text {
             reason = format!("{reason}, its last status was {status:?}");
         }
