@@ -27,7 +27,7 @@ pub struct Arguments {
         hide_env_values = true
     )]
     pub config: Option<Utf8PathBuf>,
-    /// Says more on stderr; twice: everything
+    /// Says more on stderr; twice: still more
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Colors in the output

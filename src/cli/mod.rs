@@ -20,13 +20,14 @@ mod uninstall;
 pub use args::{Arguments, Verb};
 pub use report::{Exit, exit_code};
 
-/// Sends logs to stderr: warnings, with `-v` what is done, with `-vv` everything.
+/// Sends logs to stderr: warnings, with `-v` what is done, with `-vv` everything of bgctl's own. Never more of the
+/// libraries': the Docker client's debug log holds what is sent, secrets too.
 pub fn log(arguments: &Arguments) {
     output::choose_color(arguments.color);
     let level = match arguments.verbose {
         0 => "warn",
         1 => "bgctl=info,warn",
-        _ => "bgctl=trace,debug",
+        _ => "bgctl=trace,warn",
     };
     let filter = tracing_subscriber::EnvFilter::new(level);
     tracing_subscriber::fmt()

@@ -82,6 +82,16 @@ async fn remove(
             .stop(&unit, app.run.stop_timeout + std::time::Duration::from_secs(30))
             .await?;
         systemd.reset_failed(&unit).await?;
+        let description = layout.description(&unit);
+        if files::remove(&description)?
+            && let Some(folder) = description.parent()
+        {
+            // Whatever else stands there was put there by someone else.
+            fs_err::remove_dir(folder).or_else(|error| match error.kind() {
+                std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
+                _ => Err(error),
+            })?;
+        }
     }
     systemd.disable(&[&UnitName::switch(name)]).await?;
     let is_last = installed(layout)? == [name.clone()];
