@@ -94,22 +94,21 @@ impl Nginx {
                 Ok(()) => return Ok(()),
             },
         };
-        let back = match (self.put_back(path, old.as_deref(), reloaded).await, old) {
+        put(path, old.as_deref())?;
+        let verb = if text.is_some() { "put" } else { "remove" };
+        if let Err(error) = self.test().await {
+            let report = format!("cannot {verb} the site {path}, which is not at fault: {error:#}");
+            return Err(hinted_as(&error, eyre::eyre!(report)));
+        }
+        // A reload costs every app idle connections: without one before there is nothing for one to take back.
+        let back = if reloaded { self.reload().await } else { Ok(()) };
+        let back = match (back, old) {
             (Ok(()), Some(_)) => "the file that was there before is back".to_owned(),
             (Ok(()), None) => "the file was taken away again".to_owned(),
             (Err(worse), _) => format!("and with what was there before: {worse:#}"),
         };
-        let (hint, details) = match Hinted::find(&error) {
-            Some(hinted) => (hinted.hint().to_owned(), hinted.details().to_vec()),
-            None => ("see nginx's error log".to_owned(), Vec::new()),
-        };
-        let verb = if text.is_some() {
-            "put the site"
-        } else {
-            "remove the site"
-        };
-        let report = eyre::eyre!("cannot {verb} {path}: {error:#}; {back}");
-        Err(Hinted::from(report, hint).with_details(details).into())
+        let report = eyre::eyre!("cannot {verb} the site {path}: {error:#}; {back}");
+        Err(hinted_as(&error, report))
     }
 
     async fn check(&self, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
@@ -123,13 +122,6 @@ impl Nginx {
             Some((site, socket)) => ask::wait_for_color(site, socket, PROOF).await,
             None => Ok(()),
         }
-    }
-
-    /// A reload costs every app idle connections: without one before there is nothing for one to take back.
-    async fn put_back(&self, path: &Utf8Path, old: Option<&str>, reloaded: bool) -> eyre::Result<()> {
-        put(path, old)?;
-        self.test().await?;
-        if reloaded { self.reload().await } else { Ok(()) }
     }
 
     async fn needs_to_run(&self) -> eyre::Result<()> {
@@ -152,6 +144,15 @@ fn put(path: &Utf8Path, text: Option<&str>) -> eyre::Result<()> {
         Some(text) => files::write(path, text, 0o644),
         None => files::remove(path).map(drop),
     }
+}
+
+/// `report` with the hint and the details of `error`.
+fn hinted_as(error: &eyre::Report, report: eyre::Report) -> eyre::Report {
+    let (hint, details) = match Hinted::find(error) {
+        Some(hinted) => (hinted.hint().to_owned(), hinted.details().to_vec()),
+        None => ("see nginx's error log".to_owned(), Vec::new()),
+    };
+    Hinted::from(report, hint).with_details(details).into()
 }
 
 fn refused(failed: &Failed) -> eyre::Report {
