@@ -19,7 +19,7 @@ pub async fn run(app: &App, color: Color, release: &Release) -> eyre::Result<()>
             .env("BGCTL_RELEASE", release.id.as_str())
             .run()
             .await
-            .wrap_err_with(|| format!("{color} did not pass its verification"))?;
+            .wrap_err_with(|| format!("cannot verify {color}"))?;
     }
     Ok(())
 }

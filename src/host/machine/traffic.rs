@@ -78,7 +78,7 @@ impl Machine {
                 Err(error) => {
                     strikes += 1;
                     if strikes == STRIKES {
-                        let error = error.wrap_err(format!("{color} failed while it was watched"));
+                        let error = error.wrap_err(format!("cannot keep {color}: it failed while it was watched"));
                         return Err(logs::attach(error, &self.systemd, &self.unit(color), LOG_LINES).await);
                     }
                 }
