@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::config::env_file::EnvFileError;
 use crate::engine::Outcome;
 use crate::model::{Hinted, Invalid};
 use crate::plan::Refusal;
@@ -72,7 +73,9 @@ pub fn report(error: &eyre::Report) {
 }
 
 fn classify(error: &eyre::Report) -> Exit {
-    let is_invalid = |cause: &(dyn std::error::Error + 'static)| cause.is::<Invalid>() || cause.is::<ConfigError>();
+    let is_invalid = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<Invalid>() || cause.is::<ConfigError>() || cause.is::<EnvFileError>()
+    };
     if error.is::<Busy>() || matches!(error.downcast_ref(), Some(Refusal::Busy { .. })) {
         Exit::Busy
     } else if error.is::<Incomplete>() {
