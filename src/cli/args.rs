@@ -14,50 +14,55 @@ use crate::model::{AppName, ImageRef, Port, ReleaseId};
 #[command(name = "bgctl", version, max_term_width = 100, after_help = EXIT_CODES)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Arguments {
-    /// Folder that stands for / in every path of files; for images and tests
+    /// Folder to take for /, for images and tests
     #[arg(long, value_name = "DIR", env = "BGCTL_ROOT", default_value = "/", global = true)]
-    #[arg(hide_env_values = true, hide_default_value = true)]
+    #[arg(hide_env_values = true, hide_default_value = true, help_heading = GLOBAL)]
     pub root: Utf8PathBuf,
-    /// Settings of this host [default: /etc/bgctl/bgctl.toml, if it exists]
+    /// Settings of this host [default: /etc/bgctl/bgctl.toml]
     #[arg(
         long,
         value_name = "FILE",
         env = "BGCTL_CONFIG",
         global = true,
-        hide_env_values = true
+        hide_env_values = true,
+        help_heading = GLOBAL
     )]
     pub config: Option<Utf8PathBuf>,
-    /// Says more on stderr; twice: still more
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    /// Say more on stderr; twice: still more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
     /// Colors in the output
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWhen::Auto, global = true)]
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWhen::Auto, global = true, help_heading = GLOBAL)]
     pub color: ColorWhen,
     /// What to do
     #[command(subcommand)]
     pub verb: Verb,
 }
 
+/// The heading of the options that every verb has.
+const GLOBAL: &str = "Global options";
+
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  failed, and rolled back
-  2  the command line or a file that a person wrote is wrong
-  3  refused: nothing was changed
-  4  stuck: a person is needed
-  5  busy: another switch of the app is running
+  0    done
+  1    failed, and rolled back
+  2    the command line or a file that a person wrote is wrong
+  3    refused: nothing was changed
+  4    stuck: a person is needed
+  5    busy: another switch of the app is running
+  130  Ctrl-C while following; the switch goes on
 
 Answers go to stdout, progress and errors to stderr.";
 
-/// When to color the output.
+/// Colors in the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorWhen {
     /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
-    /// Always
+    /// Also into a file or a pipe
     Always,
-    /// Never
+    /// Not even on a terminal
     Never,
 }
 
@@ -86,8 +91,8 @@ pub enum Verb {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  bgctl install shop.toml             install, or change what differs
-  bgctl install shop.toml --dry-run   show what would change")]
+  bgctl install shop.toml            install, or change what differs
+  bgctl install shop.toml --dry-run  show what would change")]
 pub struct Install {
     /// The app's manifest
     #[arg(value_name = "APP.toml")]

@@ -33,8 +33,7 @@ impl Context {
     pub fn settings(&self) -> eyre::Result<Settings> {
         match &self.settings {
             // A file that was named must be there; the usual one need not.
-            Some(path) if !path.try_exists()? => eyre::bail!("cannot read {path}: there is no such file"),
-            Some(path) => config::settings::read(path),
+            Some(path) => Ok(config::settings::parse(&config::read_text(path)?, path.as_str())?),
             None => config::settings::read(&self.layout.settings()),
         }
     }

@@ -23,7 +23,7 @@ pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> 
     let manifest = config::read_text(&verb.manifest)?;
     let app = config::manifest::parse(&manifest, verb.manifest.as_str())?;
     let settings = context.settings()?;
-    if !verb.dry_run {
+    if !verb.dry_run && context.is_host() {
         require_root("install")?;
     }
     let files = Files::of(&app, &manifest, &settings, &context.layout, &program()?)?;
@@ -63,14 +63,13 @@ fn dry_run(files: &Files) -> Exit {
 /// Files only: nothing runs below another root.
 fn below_root(context: &Context, app: &App, files: &Files) -> eyre::Result<Exit> {
     write_state(context, app)?;
+    let mut did = "nothing to do";
     for change in files.all().filter(|change| change.is_needed()) {
         write(change)?;
+        did = "nothing was reloaded";
     }
-    output::answer(&format!(
-        "{} is installed below {}; nothing was reloaded",
-        app.name,
-        context.layout.root()
-    ));
+    let (name, root) = (&app.name, context.layout.root());
+    output::answer(&format!("{name} is installed below {root}; {did}"));
     Ok(Exit::Done)
 }
 

@@ -33,6 +33,7 @@ pub fn log(arguments: &Arguments) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(output::is_stderr_colored())
         .without_time()
         .with_target(false)
         .init();
@@ -45,7 +46,11 @@ pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
         Verb::Install(verb) => install::run(&context, &verb).await,
         Verb::Switch(verb) => switch::run(&context, verb).await,
         Verb::Rollback(verb) => rollback::run(&context, &verb).await,
-        Verb::Status(verb) => status::run(&context, &verb).await,
+        Verb::Status(verb) => {
+            let exit = status::run(&context, &verb).await?;
+            // The answer is all there is to it.
+            output::finish().map(|()| exit)
+        }
         Verb::Abort(verb) => abort::run(&context, &verb).await,
         Verb::Uninstall(verb) => uninstall::run(&context, &verb).await,
         Verb::Run(verb) => run::run(&context, &verb).await,

@@ -1,12 +1,16 @@
 //! How things look: tables, steps, errors, JSON. `tests/imports.rs` sees to it that nothing prints but `cli`.
 
-use std::io::IsTerminal as _;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
 use super::args::ColorWhen;
 use crate::model::Color;
+
+/// Why a line of the answer could not be written.
+static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -26,51 +30,78 @@ pub fn choose_color(when: ColorWhen) {
 
 /// Whether a person watches stderr.
 pub fn is_watched() -> bool {
-    std::io::stderr().is_terminal()
+    io::stderr().is_terminal()
+}
+
+/// Whether what goes to stderr is colored.
+pub fn is_stderr_colored() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
+/// A line to stdout. That it cannot be written stops nothing that is under way; [`finish`] tells.
+fn print(line: &str) {
+    if UNWRITTEN.get().is_some() {
+        return;
+    }
+    if let Err(error) = writeln!(anstream::stdout().lock(), "{line}") {
+        UNWRITTEN.get_or_init(|| error);
+    }
+}
+
+/// A line to stderr. Where that is closed there is nobody left to tell.
+fn print_error(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// Fails where the answer could not be written. That its reader left, as `head` does, is no failure.
+pub fn finish() -> eyre::Result<()> {
+    match UNWRITTEN.get() {
+        Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(eyre::eyre!("cannot write the answer: {error}")),
+        _ => Ok(()),
+    }
 }
 
 /// One line of the answer.
 pub fn answer(line: &str) {
-    anstream::println!("{line}");
+    print(line);
 }
 
 /// A unified diff.
 pub fn diff(text: &str) {
     for line in text.lines() {
         match line.as_bytes().first() {
-            Some(b'+') => anstream::println!("{GREEN}{line}{GREEN:#}"),
-            Some(b'-') => anstream::println!("{RED}{line}{RED:#}"),
-            _ => anstream::println!("{line}"),
+            Some(b'+') => print(&format!("{GREEN}{line}{GREEN:#}")),
+            Some(b'-') => print(&format!("{RED}{line}{RED:#}")),
+            _ => print(line),
         }
     }
 }
 
 /// The answer for a program.
 pub fn json(value: &impl serde::Serialize) -> eyre::Result<()> {
-    let text = serde_json::to_string_pretty(value)?;
-    anstream::println!("{text}");
+    print(&serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
 /// One line of progress.
 pub fn progress(line: &str) {
-    anstream::eprintln!("{line}");
+    print_error(line);
 }
 
 /// An error: one line, lines below it, one line of hint.
 pub fn error(message: &str, details: &[String], hint: Option<&str>) {
-    anstream::eprintln!("{RED}error:{RED:#} {message}");
+    print_error(&format!("{RED}error:{RED:#} {message}"));
     for detail in details {
-        anstream::eprintln!("  {DIM}|{DIM:#} {detail}");
+        print_error(&format!("  {DIM}|{DIM:#} {detail}"));
     }
     if let Some(hint) = hint {
-        anstream::eprintln!("{BOLD}hint:{BOLD:#} {hint}");
+        print_error(&format!("{BOLD}hint:{BOLD:#} {hint}"));
     }
 }
 
 /// Something that is not as it should be.
 pub fn warning(message: &str) {
-    anstream::eprintln!("{YELLOW}warning:{YELLOW:#} {message}");
+    print_error(&format!("{YELLOW}warning:{YELLOW:#} {message}"));
 }
 
 /// `text` in the color it names.

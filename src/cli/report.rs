@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::config::env_file::EnvFileError;
 use crate::engine::Outcome;
 use crate::model::{Hinted, Invalid};
 use crate::plan::Refusal;
@@ -49,15 +50,14 @@ pub struct Busy(pub String);
 #[error("{0:#}")]
 pub struct Incomplete(pub eyre::Report);
 
-/// Prints the error, if it is one, and turns all into the exit code.
+/// Prints the error, if it is one, and turns all into the exit code. What was done stays done, also where the answer
+/// could not be written.
 pub fn exit_code(result: eyre::Result<Exit>) -> ExitCode {
-    let exit = result.unwrap_or_else(|error| {
-        if is_broken_pipe(&error) {
-            return Exit::Done;
-        }
-        report(&error);
-        classify(&error)
-    });
+    let told = if result.is_ok() { output::finish() } else { Ok(()) };
+    if let Err(error) = told.as_ref().and(result.as_ref()) {
+        report(error);
+    }
+    let exit = result.unwrap_or_else(|error| classify(&error));
     ExitCode::from(exit as u8)
 }
 
@@ -72,7 +72,9 @@ pub fn report(error: &eyre::Report) {
 }
 
 fn classify(error: &eyre::Report) -> Exit {
-    let is_invalid = |cause: &(dyn std::error::Error + 'static)| cause.is::<Invalid>() || cause.is::<ConfigError>();
+    let is_invalid = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<Invalid>() || cause.is::<ConfigError>() || cause.is::<EnvFileError>()
+    };
     if error.is::<Busy>() || matches!(error.downcast_ref(), Some(Refusal::Busy { .. })) {
         Exit::Busy
     } else if error.is::<Incomplete>() {
@@ -84,14 +86,6 @@ fn classify(error: &eyre::Report) -> Exit {
     } else {
         Exit::Refused
     }
-}
-
-/// Whoever read our output has read enough.
-fn is_broken_pipe(error: &eyre::Report) -> bool {
-    error.chain().any(|cause| {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        kind == Some(std::io::ErrorKind::BrokenPipe)
-    })
 }
 
 #[cfg(test)]

@@ -15,13 +15,28 @@ mod value;
 
 pub use error::ConfigError;
 
-use camino::Utf8Path;
-use eyre::WrapErr;
+use std::io::ErrorKind;
 
-/// Reads a configuration file; fails where it cannot be read or is not UTF-8.
+use camino::Utf8Path;
+use eyre::WrapErr as _;
+
+use crate::model::{Hinted, Invalid};
+
+/// Reads a configuration file; fails where it cannot be read, and with [`Invalid`] where it is no text file.
 pub fn read_text(path: &Utf8Path) -> eyre::Result<String> {
-    fs_err::read(path)
-        .map_err(eyre::Report::from)
-        .and_then(|bytes| String::from_utf8(bytes).wrap_err("it is not UTF-8 text"))
-        .wrap_err_with(|| format!("cannot read {path}"))
+    let reason = match fs_err::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => return Ok(text),
+            Err(_) => "it is not UTF-8 text",
+        },
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound => "there is no such file",
+            ErrorKind::IsADirectory => "it is a folder",
+            ErrorKind::PermissionDenied => {
+                return Err(Hinted::new(format!("cannot read {path}: permission denied"), "run this as root").into());
+            }
+            _ => return Err(error).wrap_err_with(|| format!("cannot read {path}")),
+        },
+    };
+    Err(Invalid::new(format!("cannot read {path}: {reason}")).into())
 }

@@ -6,7 +6,7 @@ use crate::model::{AppName, Invalid, ReleaseId, SwitchId};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The app has no cursor on this host.
-    #[error("cannot switch {app}: it is not installed")]
+    #[error("cannot find {app}: it is not installed")]
     NotInstalled {
         /// The app.
         app: AppName,
