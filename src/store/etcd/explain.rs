@@ -12,6 +12,8 @@ use crate::model::{EtcdSettings, Hinted};
 pub(super) enum Cause {
     /// No connection was made, so nothing was sent.
     Unreachable,
+    /// The connection was lost: what was sent may have been done.
+    Lost,
     /// The TLS handshake failed.
     Tls,
     /// User or password are wrong.
@@ -34,9 +36,9 @@ pub(super) enum Cause {
     Other,
 }
 
-/// Phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, the first that is found counts.
-const PHRASES: [(&str, Cause); 20] = [
-    ("authentication failed, invalid user ID or password", Cause::BadPassword),
+/// Phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, in lower case; the first that is found counts.
+const PHRASES: [(&str, Cause); 23] = [
+    ("authentication failed, invalid user id or password", Cause::BadPassword),
     ("user name is empty", Cause::NoUser),
     ("authentication is not enabled", Cause::NoAuth),
     ("revision of auth store is old", Cause::OldLogin),
@@ -50,12 +52,15 @@ const PHRASES: [(&str, Cause); 20] = [
     ("fatal alert", Cause::Tls),
     ("corrupt message", Cause::Tls),
     ("tls handshake", Cause::Tls),
+    ("keymismatch", Cause::Tls),
+    ("no native certs", Cause::Tls),
     ("http/2 was not negotiated", Cause::Tls),
     ("tcp connect error", Cause::Unreachable),
     ("dns error", Cause::Unreachable),
     ("connection refused", Cause::Unreachable),
     ("deadline has elapsed", Cause::Unreachable),
     ("connect error", Cause::Unreachable),
+    ("transport error", Cause::Lost),
 ];
 
 impl Cause {
@@ -109,9 +114,13 @@ impl Explain {
         let last = chain.last().cloned().unwrap_or_default();
         let (message, hint) = match Cause::of(error) {
             Cause::Unreachable => (format!("cannot reach etcd at {endpoints}: {last}"), self.reach_hint()),
+            Cause::Lost => (
+                format!("cannot reach etcd at {endpoints}: {}", lost(&last)),
+                self.lost_hint(),
+            ),
             Cause::Tls => (
                 format!("cannot reach etcd at {endpoints} over TLS: {last}"),
-                "compare ca, certificate and key of [store] in bgctl.toml with what etcd was started with".to_owned(),
+                "compare ca, certificate and key in [store] of bgctl.toml with what etcd was started with".to_owned(),
             ),
             Cause::BadPassword => (
                 format!("cannot log in to etcd at {endpoints} as {user:?}: user or password are wrong"),
@@ -156,11 +165,30 @@ impl Explain {
         Hinted::new(message, hint).into()
     }
 
+    fn lost_hint(&self) -> String {
+        let may_be = if self.first.starts_with("https://") {
+            "wants another client certificate (certificate and key in [store] of bgctl.toml)"
+        } else {
+            "speaks TLS (https:// in endpoints of [store] in bgctl.toml)"
+        };
+        format!("etcd closed the connection: see in its log whether it ended or {may_be}")
+    }
+
     fn reach_hint(&self) -> String {
         format!(
             "check endpoints in [store] of bgctl.toml and that etcd runs: `etcdctl --endpoints {} endpoint health`",
             self.first
         )
+    }
+}
+
+/// A connection ends in many ways, by chance, and all mean the same.
+fn lost(message: &str) -> &str {
+    let ends = ["broken pipe", "closed", "reset", "canceled", "eof"];
+    if ends.iter().any(|end| message.to_lowercase().contains(end)) {
+        "it closed the connection"
+    } else {
+        message
     }
 }
 

@@ -17,7 +17,7 @@ use crate::model::{AppName, ByColor, Cursor, EtcdSettings, Port, Revision, Store
 
 /// The most that an answer may have, bytes: [`Etcd::list`] reads all that is below the prefix, also what is not bgctl's.
 const ANSWER_MAX: usize = 64 << 20;
-/// How often a call is tried for each endpoint while none of them could be connected to.
+/// How often a call is tried for each endpoint while the connection fails.
 const TRIES: usize = 8;
 const TRY_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -45,7 +45,7 @@ impl Etcd {
         let tries = settings.endpoints.len() * TRIES;
         let connect = retry(tries, || Client::connect(&settings.endpoints, Some(options.clone())));
         let client = match tokio::time::timeout(settings.timeout, connect).await {
-            Ok(connected) => connected.map_err(|error| explain.error(&error))?,
+            Ok(connected) => connected.map_err(|error| explain.error(&error))?.value,
             Err(_) => return Err(explain.timeout()),
         };
         let etcd = Self {
@@ -133,7 +133,10 @@ impl Etcd {
         let look = TxnOp::get(self.keys.record(app), Some(GetOptions::new().with_prefix()));
         let txn = Txn::new().when([condition]).and_then(puts).or_else([look]);
         let answer = self.call(async |mut kv| kv.txn(txn.clone()).await).await;
-        let answer = answer.map_err(|failure| self.report(&failure))?;
+        let Answer {
+            value: answer,
+            is_second,
+        } = answer.map_err(|failure| self.report(&failure))?;
         if answer.succeeded() {
             // What a transaction wrote has the revision of the transaction as its `mod_revision`.
             let header = answer
@@ -141,9 +144,14 @@ impl Etcd {
                 .ok_or_eyre("cannot read etcd's answer: it has no header")?;
             return Ok(Ok(Revision(header.revision())));
         }
-        match answer.op_responses().first() {
-            Some(TxnOpResponse::Get(found)) => Ok(Err(self.stored(app, found.kvs())?)),
-            _ => Err(eyre::eyre!("cannot read etcd's answer: it has no record")),
+        let found = match answer.op_responses().first() {
+            Some(TxnOpResponse::Get(found)) => self.stored(app, found.kvs())?,
+            _ => return Err(eyre::eyre!("cannot read etcd's answer: it has no record")),
+        };
+        match found {
+            // The call whose answer was lost has done it: `moved_by` is nobody else's.
+            Some(own) if is_second && own.cursor == *cursor && cursor.moved_by.is_some() => Ok(Ok(own.revision)),
+            found => Ok(Err(found)),
         }
     }
 
@@ -151,7 +159,7 @@ impl Etcd {
         let answer = self
             .call(async |mut kv| kv.get(prefix, Some(GetOptions::new().with_prefix())).await)
             .await;
-        Ok(answer.map_err(|failure| self.report(&failure))?.take_kvs())
+        Ok(answer.map_err(|failure| self.report(&failure))?.value.take_kvs())
     }
 
     fn stored(&self, app: &AppName, pairs: &[KeyValue]) -> eyre::Result<Option<Stored>> {
@@ -169,15 +177,16 @@ impl Etcd {
         }))
     }
 
-    /// Makes a call within the timeout. It is made again where it never reached etcd, and where etcd wants a new login:
-    /// the client itself logs in again only where a token expired, not where users or roles changed since.
-    async fn call<T>(&self, call: impl AsyncFn(KvClient) -> Result<T, Error>) -> Result<T, Failure> {
+    /// Makes a call within the timeout. It is made again where the connection failed, so it must be one that can be done
+    /// twice, and where etcd wants a new login: the client itself logs in again only where a token expired, not where
+    /// users or roles changed since.
+    async fn call<T>(&self, call: impl AsyncFn(KvClient) -> Result<T, Error>) -> Result<Answer<T>, Failure> {
         let kv = || self.client.kv_client().max_decoding_message_size(ANSWER_MAX);
         let calls = async {
             match retry(self.tries, || call(kv())).await {
                 Err(error) if Cause::of(&error) == Cause::OldLogin => {
                     self.client.refresh_token().await?;
-                    call(kv()).await
+                    retry(self.tries, || call(kv())).await
                 }
                 answer => answer,
             }
@@ -203,17 +212,30 @@ enum Failure {
     Timeout,
 }
 
-/// Tries again where no connection was made: then nothing was sent, and with several endpoints another one is tried.
-async fn retry<T>(tries: usize, call: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+/// What etcd answered.
+#[derive(Debug)]
+struct Answer<T> {
+    value: T,
+    /// Whether the call had been made before, and the answer to that was lost.
+    is_second: bool,
+}
+
+/// Tries again where no connection was made or it was lost; with several endpoints another one may be taken.
+async fn retry<T>(tries: usize, call: impl AsyncFn() -> Result<T, Error>) -> Result<Answer<T>, Error> {
     let mut left = tries;
+    let mut is_second = false;
     loop {
-        match call().await {
-            Err(error) if left > 1 && Cause::of(&error) == Cause::Unreachable => {
-                left -= 1;
-                tokio::time::sleep(TRY_INTERVAL).await;
-            }
-            answer => return answer,
+        let error = match call().await {
+            Ok(value) => return Ok(Answer { value, is_second }),
+            Err(error) => error,
+        };
+        let cause = Cause::of(&error);
+        left -= 1;
+        if left == 0 || !matches!(cause, Cause::Unreachable | Cause::Lost) {
+            return Err(error);
         }
+        is_second |= cause == Cause::Lost;
+        tokio::time::sleep(TRY_INTERVAL).await;
     }
 }
 
