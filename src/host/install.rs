@@ -92,17 +92,19 @@ impl Files {
 fn refuse_foreign(app: &AppName, change: &Change) -> eyre::Result<()> {
     let Some(old) = &change.old else { return Ok(()) };
     let path = &change.path;
+    let edited = (
+        "it was changed by hand since bgctl wrote it".to_owned(),
+        format!("move your changes to a drop-in or to nginx's include folder, remove {path}, and install again"),
+    );
     let (why, hint) = match seal::check(old) {
         _ if seal::is_intact_support(old) => return Ok(()),
+        _ if seal::is_support(old) => edited,
         seal::Seal::Intact(owner) if owner == *app => return Ok(()),
         seal::Seal::Intact(owner) => (
             format!("it belongs to the app {owner}"),
             "give this app another name".to_owned(),
         ),
-        seal::Seal::Edited(_) => (
-            "it was changed by hand since bgctl wrote it".to_owned(),
-            format!("move your changes to a drop-in or to nginx's include folder, remove {path}, and install again"),
-        ),
+        seal::Seal::Edited(_) => edited,
         seal::Seal::Foreign => (
             "it was not written by bgctl".to_owned(),
             format!("move {path} away, or give this app another name"),

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::AppName;
 
 const START: &str = "# bgctl ";
+const START_SUPPORT: &str = "# bgctl sha256:";
 
 /// What the seal of a file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,24 +41,34 @@ pub fn seal_support(text: &str) -> String {
 
 /// Whether the file is as [`seal_support`] made it, of whatever version of bgctl: then it may be replaced.
 pub fn is_intact_support(text: &str) -> bool {
-    text.rsplit_once("# bgctl sha256:")
+    text.rsplit_once(START_SUPPORT)
         .is_some_and(|(body, _)| seal_support(body) == text)
 }
 
-/// Reads the seal of a file. Empty lines after it do not matter for whose the file is, but they are a change.
+/// Whether the file has a seal of no app, intact or not.
+pub fn is_support(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with(START_SUPPORT))
+}
+
+/// Reads the seal of a file. Lines after it do not matter for whose the file is, but they are a change.
 pub fn check(text: &str) -> Seal {
-    let kept = text.trim_end_matches(['\n', '\r', ' ', '\t']);
+    let Some(app) = text.lines().rev().find_map(owner) else {
+        return Seal::Foreign;
+    };
+    let kept = text.strip_suffix('\n').unwrap_or(text);
     let start = kept.rfind('\n').map_or(0, |newline| newline + 1);
-    let (body, last) = kept.split_at(start);
-    let app = last
-        .strip_prefix(START)
-        .and_then(|rest| rest.split_once(" sha256:"))
-        .and_then(|(app, _)| AppName::parse(app).ok());
-    match app {
-        None => Seal::Foreign,
-        Some(app) if text.strip_prefix(body) == Some(&(line(&app, body) + "\n")) => Seal::Intact(app),
-        Some(app) => Seal::Edited(app),
+    let (body, _) = text.split_at(start);
+    if text.strip_prefix(body) == Some(&(line(&app, body) + "\n")) {
+        Seal::Intact(app)
+    } else {
+        Seal::Edited(app)
     }
+}
+
+/// The app of a line that is a seal.
+fn owner(line: &str) -> Option<AppName> {
+    let (app, _) = line.strip_prefix(START)?.split_once(" sha256:")?;
+    AppName::parse(app).ok()
 }
 
 fn line(app: &AppName, body: &str) -> String {
@@ -100,15 +111,17 @@ mod tests {
         }
         assert_eq!(check(&format!("# mine\n{sealed}")), Seal::Edited(shop()));
         assert_eq!(check(&format!("{sealed}\n")), Seal::Edited(shop()));
+        assert_eq!(check(&format!("{sealed}MaxTasks=1\n")), Seal::Edited(shop()));
+        assert_eq!(check(sealed.trim_end()), Seal::Edited(shop()));
     }
 
     #[test]
     fn files_of_others_are_foreign() {
-        let below = format!("{}MaxTasks=1\n", seal(&shop(), "[Service]\n"));
-        for text in ["", "\n", "[Service]\n", "# bgctl\n", "# bgctl ../x sha256:00\n", &below] {
+        for text in ["", "\n", "[Service]\n", "# bgctl\n", "# bgctl ../x sha256:00\n"] {
             assert_eq!(check(text), Seal::Foreign, "{text:?}");
         }
     }
+
     #[test]
     fn files_of_no_app() {
         let sealed = seal_support("[Service]\n");
@@ -122,5 +135,7 @@ mod tests {
         ] {
             assert!(!is_intact_support(changed), "{changed:?}");
         }
+        assert!(is_support(&format!("{sealed}# mine\n")));
+        assert!(!is_support(&seal(&shop(), "[Service]\n")));
     }
 }
