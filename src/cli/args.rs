@@ -81,6 +81,8 @@ pub enum Verb {
     Uninstall(Uninstall),
     Run(Run),
     Probe(Probe),
+    Man(Man),
+    Completions(Completions),
 }
 
 /// Install an app: its systemd unit, its nginx site, its cursor
@@ -230,4 +232,21 @@ pub struct Probe {
     pub app: AppName,
     /// The port
     pub port: Port,
+}
+
+/// Write the manual pages into a folder; for packages
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub struct Man {
+    /// The folder, as in /usr/local/share/man/man8
+    #[arg(value_name = "DIR")]
+    pub folder: Utf8PathBuf,
+}
+
+/// Print the completions of a shell; for packages
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }

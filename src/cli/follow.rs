@@ -1,5 +1,8 @@
 //! Following a switch: the worker writes its journal, and this reads it.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::{Duration, Instant};
 
 use serde::Serialize;

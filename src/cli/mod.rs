@@ -2,9 +2,11 @@
 
 mod abort;
 mod args;
+mod completions;
 mod context;
 mod follow;
 mod install;
+mod man;
 mod opening;
 mod output;
 mod probe;
@@ -55,5 +57,7 @@ pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
         Verb::Uninstall(verb) => uninstall::run(&context, &verb).await,
         Verb::Run(verb) => run::run(&context, &verb).await,
         Verb::Probe(verb) => probe::run(&context, &verb).await,
+        Verb::Man(verb) => man::run(&verb),
+        Verb::Completions(verb) => completions::run(&verb),
     }
 }

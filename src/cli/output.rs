@@ -66,6 +66,11 @@ pub fn answer(line: &str) {
     print(line);
 }
 
+/// A whole file as the answer.
+pub fn file(text: &str) {
+    text.lines().for_each(print);
+}
+
 /// A unified diff.
 pub fn diff(text: &str) {
     for line in text.lines() {

@@ -1,5 +1,8 @@
 //! All apps: one listing of systemd, one read of the store, and a look at each flag.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use serde::Serialize;

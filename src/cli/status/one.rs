@@ -1,5 +1,8 @@
 //! One app in full.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 
 use crate::cli::context::Context;

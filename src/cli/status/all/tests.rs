@@ -1,0 +1,16 @@
+use super::*;
+
+#[test]
+fn what_programs_get_is_what_is_documented() {
+    let line = Line {
+        app: AppName::parse("shop").unwrap(),
+        active: Some(Color::Blue),
+        release: Some(ReleaseId::parse("r7").unwrap()),
+        state: Some(ActiveState::Active),
+        serving: Some(Color::Blue),
+        open_switch: Some(SwitchId::numbered(8)),
+        note: None,
+    };
+    let json = serde_json::to_string_pretty(&[line]).unwrap() + "\n";
+    assert_eq!(json, include_str!("../../json/apps.json"));
+}

@@ -1,0 +1,61 @@
+use super::*;
+use crate::model::AppName;
+
+fn release(name: &str) -> ReleaseId {
+    ReleaseId::parse(name).unwrap()
+}
+
+fn color(color: Color, port: u16, active: Color) -> ColorStatus {
+    let app = AppName::parse("shop").unwrap();
+    let port = Port::new(port).unwrap();
+    let is_up = color == active;
+    ColorStatus {
+        color,
+        role: if is_up { "active" } else { "idle" },
+        port,
+        unit: UnitName::instance(&app, port).to_string(),
+        state: if is_up {
+            ActiveState::Active
+        } else {
+            ActiveState::Inactive
+        },
+        enabled: is_up,
+        release: Some(release(if is_up { "r7" } else { "r8" })),
+        since: is_up.then(|| "2026-11-23T14:00:00Z".parse().unwrap()),
+        restarts: 0,
+        health: is_up.then(|| "healthy".to_owned()),
+        healthy: is_up.then_some(true),
+        memory_bytes: is_up.then_some(12_582_912),
+    }
+}
+
+#[test]
+fn what_programs_get_is_what_is_documented() {
+    let status = Status {
+        app: "shop".to_owned(),
+        url: "http://shop.example".to_owned(),
+        cursor: Some(CursorStatus {
+            cursor: Cursor {
+                active: Some(Color::Blue),
+                release: Some(release("r7")),
+                moved_by: Some("host1/0007".to_owned()),
+            },
+            revision: Revision(12),
+        }),
+        serving: Some(Color::Blue),
+        agrees: true,
+        colors: vec![
+            color(Color::Blue, 9001, Color::Blue),
+            color(Color::Green, 9002, Color::Blue),
+        ],
+        open_switch: Some(SwitchStatus {
+            switch: SwitchId::numbered(8),
+            release: release("r8"),
+            step: Some("start green and wait until it is healthy".to_owned()),
+            running: true,
+        }),
+        problems: vec!["/etc/nginx/sites-enabled/shop.conf is not what bgctl install would write".to_owned()],
+    };
+    let json = serde_json::to_string_pretty(&status).unwrap() + "\n";
+    assert_eq!(json, include_str!("../../json/status.json"));
+}
