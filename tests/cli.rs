@@ -120,7 +120,7 @@ fn without_systemd_nothing_is_installed() {
     assert!(!Path::new("/var/lib/bgctl/never-installed").exists());
 }
 
-/// A dry run with more lines than a pipe holds is not needed: its reader is gone before the first.
+/// A command that has much to say.
 fn dry_run(folder: &Path) -> Command {
     let mut command = bgctl(&["--root", folder.to_str().unwrap(), "install", "--dry-run"]);
     command.arg(manifest(folder));
@@ -196,20 +196,11 @@ fn is_colored(is_terminal: bool, arguments: &[&str], environment: &[(&str, &str)
 #[test]
 fn colors_follow_the_terminal_and_the_option() {
     let no_color = [("NO_COLOR", "1")];
-    let cases: [(bool, &[&str], &[(&str, &str)], bool); 7] = [
-        (true, &[], &[], true),
-        (true, &[], &no_color, false),
-        (true, &[], &[("TERM", "dumb")], false),
-        (true, &["--color=never"], &[], false),
-        (true, &["--color=always"], &no_color, true),
-        (false, &[], &[], false),
-        (false, &["--color=always"], &[], true),
-    ];
-    for (is_terminal, arguments, environment, expected) in cases {
-        assert_eq!(
-            is_colored(is_terminal, arguments, environment),
-            expected,
-            "{is_terminal} {arguments:?} {environment:?}"
-        );
-    }
+    assert!(is_colored(true, &[], &[]));
+    assert!(!is_colored(true, &[], &no_color));
+    assert!(!is_colored(true, &[], &[("TERM", "dumb")]));
+    assert!(!is_colored(true, &["--color=never"], &[]));
+    assert!(is_colored(true, &["--color=always"], &no_color));
+    assert!(!is_colored(false, &[], &[]));
+    assert!(is_colored(false, &["--color=always"], &[]));
 }

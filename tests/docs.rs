@@ -1,0 +1,176 @@
+//! What is written about bgctl is so: README, help, manual pages and completions against the program itself.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test ends where something is not there"
+)]
+
+#[path = "docs/files.rs"]
+mod files;
+#[path = "docs/generated.rs"]
+mod generated;
+#[path = "docs/keys.rs"]
+mod keys;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use bgctl::cli::{Arguments, Exit};
+use clap::{Command, CommandFactory as _, Parser as _};
+
+/// A file of the repository.
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The code blocks of a Markdown text: their language and their text.
+fn blocks(markdown: &str) -> Vec<(&str, &str)> {
+    let mut blocks = Vec::new();
+    for (index, part) in markdown.split("```").enumerate() {
+        if index % 2 == 1 {
+            blocks.push(part.split_once('\n').unwrap());
+        }
+    }
+    assert!(!blocks.is_empty());
+    blocks
+}
+
+/// The code spans of a Markdown text, without its blocks.
+fn spans(markdown: &str) -> Vec<&str> {
+    let prose = markdown.split("```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+}
+
+/// The rows of the table below a heading row that starts with `heading`: their cells.
+fn table<'a>(markdown: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
+    let lines = markdown
+        .lines()
+        .skip_while(|line| !line.starts_with(&format!("| {heading}")));
+    let rows: Vec<_> = lines
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    assert!(!rows.is_empty(), "there is no table with {heading}");
+    rows
+}
+
+fn visible_verbs(program: &Command) -> Vec<&Command> {
+    program.get_subcommands().filter(|verb| !verb.is_hide_set()).collect()
+}
+
+/// Every command in the README's blocks and in its text; those with a placeholder (`APP`) are looked at elsewhere.
+fn commands(readme: &str) -> Vec<String> {
+    let shell = blocks(readme)
+        .into_iter()
+        .filter(|(language, _)| ["sh", "console"].contains(language));
+    let lines = shell
+        .flat_map(|(_, text)| text.lines())
+        .map(|line| line.trim_start_matches("# "));
+    let spans = spans(readme).into_iter();
+    lines
+        .chain(spans)
+        .filter(|line| line.starts_with("bgctl ") && !line.contains("APP"))
+        .map(|line| line.split(" #").next().unwrap().split(" >").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_command_in_the_readme_is_one() {
+    let commands = commands(&read("README.md"));
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        let parsed = Arguments::try_parse_from(command.split_whitespace());
+        assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+    }
+}
+
+#[test]
+fn every_example_in_a_help_is_a_command() {
+    let program = Arguments::command();
+    for verb in visible_verbs(&program) {
+        let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<_> = help.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+        assert!(!examples.is_empty(), "{} has no example", verb.get_name());
+        for example in examples {
+            let command = example.split("  ").next().unwrap();
+            assert!(command.starts_with(&format!("bgctl {}", verb.get_name())), "{command}");
+            let parsed = Arguments::try_parse_from(command.split_whitespace());
+            assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn the_table_of_commands_is_the_command_line() {
+    let readme = read("README.md");
+    let program = Arguments::command();
+    let mut named = BTreeSet::new();
+    for row in table(&readme, "command") {
+        let name = row[0].trim_start_matches("`bgctl ").split([' ', '`']).next().unwrap();
+        let verb = program
+            .find_subcommand(name)
+            .unwrap_or_else(|| panic!("there is no verb {name}"));
+        named.insert(name);
+        let words = row.iter().flat_map(|cell| cell.split([' ', '`', '[', ']', ';', ',']));
+        for option in words.filter_map(|word| word.strip_prefix("--")) {
+            assert!(
+                verb.get_arguments().any(|argument| argument.get_long() == Some(option)),
+                "{name} --{option}"
+            );
+        }
+    }
+    let verbs: BTreeSet<_> = visible_verbs(&program).into_iter().map(Command::get_name).collect();
+    assert_eq!(named, verbs);
+}
+
+/// Every exit code; the compiler sees to it that none is left out.
+fn exits() -> Vec<u8> {
+    let after = |exit: &Exit| match exit {
+        Exit::Done => Some(Exit::Failed),
+        Exit::Failed => Some(Exit::Usage),
+        Exit::Usage => Some(Exit::Refused),
+        Exit::Refused => Some(Exit::Stuck),
+        Exit::Stuck => Some(Exit::Busy),
+        Exit::Busy => Some(Exit::Interrupted),
+        Exit::Interrupted => None,
+    };
+    std::iter::successors(Some(Exit::Done), after)
+        .map(|exit| exit as u8)
+        .collect()
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_program() {
+    let readme = read("README.md");
+    let rows = table(&readme, "exit code");
+    let codes: Vec<u8> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+    assert_eq!(codes, exits());
+
+    let help = Arguments::command().get_after_help().unwrap().to_string();
+    let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
+    let codes: Vec<(u8, &str)> = lines
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(code, meaning)| (code.parse().unwrap(), meaning.trim()))
+        .collect();
+    assert_eq!(codes.iter().map(|(code, _)| *code).collect::<Vec<_>>(), exits());
+    for ((code, meaning), row) in codes.iter().zip(rows) {
+        let first = |text: &str| text.split([':', ',', ';']).next().unwrap().to_owned();
+        assert_eq!(first(meaning), first(row[1]), "{code}");
+    }
+}
+
+#[test]
+fn the_versions_agree() {
+    let cargo: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    let package = &cargo["workspace"]["package"];
+    let rust = package["rust-version"].as_str().unwrap();
+    assert!(read("README.md").contains(&format!("Rust {rust} or newer")), "{rust}");
+    let version = package["version"].as_str().unwrap();
+    let changelog = read("CHANGELOG.md");
+    let newest = changelog.lines().find_map(|line| line.strip_prefix("## ")).unwrap();
+    assert!(newest.starts_with(version), "{newest}, {version}");
+    assert_eq!(Arguments::command().get_version(), Some(version));
+}
