@@ -78,25 +78,24 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
     let systemd = Systemd::connect().await?;
     install::check_host(app, &context.layout, &systemd).await?;
     let store = Store::open(&settings.store, &context.layout.state()).await?;
-    files::ensure_dir(&context.layout.app(name), 0o755)?;
+    let state = context.layout.app(name);
+    let is_new = !state.try_exists()?;
+    files::ensure_dir(&state, 0o755)?;
     let _lock = lock(context, name)?;
     refuse_open_switch(context, name)?;
 
-    // nginx may refuse the site, and then nothing else has been written.
+    // nginx may refuse the site, and then nothing is left of what was written until then.
     let mut did = Vec::new();
     files::ensure_dir(&context.layout.run_dir(), 0o755)?;
     write_state(context, app)?;
     let nginx = Nginx::new(settings.nginx.clone(), systemd.clone());
-    if nginx
-        .put_site(
-            &files.site.path,
-            &files.site.new,
-            &app.site,
-            &context.layout.socket(name),
-        )
-        .await?
-    {
-        did.push(format!("wrote {} and reloaded nginx", files.site.path));
+    let (path, socket) = (&files.site.path, context.layout.socket(name));
+    let put = nginx.put_site(path, &files.site.new, &app.site, &socket).await;
+    if put.is_err() && is_new {
+        fs_err::remove_dir_all(&state)?;
+    }
+    if put? {
+        did.push(format!("wrote {path} and reloaded nginx"));
     }
     let rest = write_units(app, &systemd, &store, files, &mut did).await;
     rest.map_err(|error| Incomplete(error.wrap_err(format!("{name} is only half installed"))))?;

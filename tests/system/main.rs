@@ -1,4 +1,8 @@
-//! bgctl against what is real: on hosts that are containers which boot systemd, with etcd, nginx and Docker inside.
+//! bgctl on real hosts: each is a container that boots systemd, with Docker, etcd and nginx inside.
+//!
+//! `vagrant/sandbox test` prepares what these need (bgctl, the load generator and the demo app, built for release; a
+//! Docker engine) and runs them. A host of a test that failed leaves its journal in `target/system-tests`; with
+//! `BGCTL_KEEP_HOSTS=1` no host is removed.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,6 +12,24 @@
     reason = "a test fails by panicking, and says what it saw"
 )]
 
+mod app;
 mod host;
+mod http;
+mod load;
+mod lock;
 
+mod abort;
+mod alone;
+mod bad_input;
+mod bad_release;
+mod crash;
+mod cursor;
+mod docker;
+mod follow;
+mod install;
+mod program;
+mod rollback;
+mod site;
 mod store;
+mod switch;
+mod uninstall;

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::host::flag;
 use crate::host::install::installed;
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
-use crate::model::{ActiveState, AppName, Color, ReleaseId, SwitchId, UnitName};
+use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, Stored, SwitchId, UnitName};
 use crate::store::Store;
 
 /// An app in one line.
@@ -46,14 +46,24 @@ pub async fn run(context: &Context, json: bool) -> eyre::Result<Exit> {
 async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let layout = &context.layout;
     let apps = installed(layout)?;
-    let store = Store::open(&context.settings()?.store, &layout.state()).await?;
-    let mut cursors = store.list().await?;
+    let mut cursors = cursors(context).await;
+    if let Err(error) = &cursors {
+        output::warning(&format!(
+            "what follows is what nginx serves; the cursors are not known: {error:#}"
+        ));
+    }
     let units = Systemd::connect().await?.list(&["*@*.service"]).await?;
     let states: HashMap<_, _> = units.into_iter().map(|listed| (listed.unit, listed.active)).collect();
     let mut lines = Vec::new();
     for app in apps {
-        let cursor = cursors.remove(&app).map(|stored| stored.cursor).unwrap_or_default();
         let serving = flag::read(&layout.flag_dir(&app))?;
+        let cursor = match &mut cursors {
+            Ok(cursors) => cursors.remove(&app).map(|stored| stored.cursor).unwrap_or_default(),
+            Err(_) => Cursor {
+                active: serving,
+                ..Cursor::default()
+            },
+        };
         let (state, mut note) = match (cursor.active, config::manifest::read(&layout.manifest(&app))) {
             (Some(color), Ok(manifest)) => {
                 let unit = UnitName::instance(&app, *manifest.ports.get(color));
@@ -77,6 +87,11 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
         });
     }
     Ok(lines)
+}
+
+async fn cursors(context: &Context) -> eyre::Result<BTreeMap<AppName, Stored>> {
+    let store = Store::open(&context.settings()?.store, &context.layout.state()).await?;
+    store.list().await
 }
 
 fn show(lines: &[Line]) {

@@ -1,0 +1,126 @@
+//! The worker dies, or the whole host does: the switch goes on from where it was.
+
+use crate::app::App;
+use crate::host::Host;
+use crate::load::{Load, releases, wait_for_release};
+
+/// Kills the worker of the open switch, as the kernel would where memory runs out.
+fn kill_worker(app: &App<'_>) {
+    app.host()
+        .succeed(&format!("systemctl kill --signal=KILL bgctl-switch@{}", app.name()));
+}
+
+/// How often a worker took up the last switch.
+fn workers(app: &App<'_>) -> usize {
+    let last = format!("ls /var/lib/bgctl/{}/switches/*.jsonl | tail -n 1", app.name());
+    let events = app.host().succeed(&format!("cat $({last})"));
+    events
+        .lines()
+        .filter(|line| line.contains("\"event\":\"resumed\""))
+        .count()
+}
+
+/// Switches from `v1` in blue to `release` under load, and kills the worker once, when `moment` returns.
+fn survives_a_kill(app: &App<'_>, release: &str, moment: impl FnOnce(&App<'_>)) {
+    let host = app.host();
+    let load = Load::on(app);
+    let client = host.spawn(&format!("bgctl switch {} {} --json", app.name(), app.release(release)));
+    moment(app);
+    kill_worker(app);
+    let report = Host::wait(client).expect(0).json();
+    assert_eq!(report["outcome"], "done", "{report:#}");
+    assert_eq!(workers(app), 2, "one was killed, and one came after it");
+    app.is_served_by(release, "green");
+    assert_eq!(
+        releases(&load.stop()),
+        ["v1 in blue".to_owned(), format!("{release} in green")]
+    );
+}
+
+#[test]
+fn a_worker_killed_while_the_release_starts_is_followed_by_another() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "kstart", 9160).install();
+    app.switch("v1");
+    survives_a_kill(&app, "late", |app| app.wait_for_step("start green"));
+}
+
+#[test]
+fn a_worker_killed_while_the_release_bakes_is_followed_by_another() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "kbake", 9162).set("bake.duration", "2s").install();
+    app.switch("v1");
+    survives_a_kill(&app, "v2", |app| app.wait_for_step("bake"));
+}
+
+#[test]
+fn a_worker_killed_while_the_old_color_drains_is_followed_by_another() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "kdrain", 9164).install();
+    app.switch("v1");
+    let slow = host.spawn(&format!(
+        "curl -sSf -H 'Host: {}' 'http://127.0.0.1/slow?ms=6000'",
+        app.site()
+    ));
+    host.wait_until("ss -Htn state established '( sport = :9164 )' | grep -q .");
+    survives_a_kill(&app, "v2", |app| app.wait_for_step("drain"));
+    Host::wait(slow).expect(0);
+}
+
+#[test]
+fn workers_killed_again_and_again_still_bring_the_switch_to_its_end() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "kmany", 9160).set("bake.duration", "1s").install();
+    app.bgctl("switch", "--release p1").expect(0);
+    let load = Load::on(&app);
+    let client = host.spawn("bgctl switch kmany --release p2 --json");
+    host.wait_until("systemctl is-active bgctl-switch@kmany");
+    for pause in ["0", "0.02", "0.1", "0.5", "0.9"] {
+        let kill = "systemctl kill --signal=KILL bgctl-switch@kmany";
+        host.run(&format!(
+            "sleep {pause}; {kill}; systemctl reset-failed bgctl-switch@kmany; systemctl start bgctl-switch@kmany"
+        ));
+    }
+    let report = Host::wait(client).expect(0).json();
+    assert_eq!(report["outcome"], "done", "{report:#}");
+    app.is_served_by("p2", "green");
+    assert!(workers(&app) > 2, "{}", workers(&app));
+    assert_eq!(releases(&load.stop()), ["p1 in blue", "p2 in green"]);
+}
+
+#[test]
+fn a_switch_goes_on_after_a_power_cut_at_any_moment() {
+    let mut host = Host::boot("power-cut");
+    host.push_images();
+    for (port, name) in [(9100, "start"), (9102, "bake")] {
+        App::docker(&host, name, port)
+            .set("bake.duration", "2s")
+            .install()
+            .switch("v1");
+    }
+    let begin = |name: &str, release: &str| {
+        host.bgctl(&format!(
+            "switch {name} --image {}:{release} --release {release} --detach",
+            crate::app::IMAGE
+        ))
+        .expect(0);
+    };
+    begin("start", "late");
+    begin("bake", "v2");
+    host.wait_until("test -e /var/lib/bgctl/bake/flag/green");
+    assert_eq!(host.run("ls /var/lib/bgctl/start/flag").stdout, "", "it still starts");
+    host.reboot();
+    for (port, name, release) in [(9100, "start", "late"), (9102, "bake", "v2")] {
+        let app = App::docker(&host, name, port);
+        host.wait_until(&format!("! test -L /var/lib/bgctl/{name}/open"));
+        app.is_served_by(release, "green");
+        assert_eq!(workers(&app), 2);
+    }
+    // And once more, with no switch open: what serves comes back, and nothing else.
+    host.reboot();
+    for (port, name, release) in [(9100, "start", "late"), (9102, "bake", "v2")] {
+        let app = App::docker(&host, name, port);
+        wait_for_release(&app, release);
+        app.is_served_by(release, "green");
+    }
+}

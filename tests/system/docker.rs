@@ -1,0 +1,126 @@
+//! The docker runtime: names, signals, images, secrets.
+
+use crate::app::App;
+use crate::host::{Host, wait};
+use crate::load::wait_for_release;
+
+#[test]
+fn a_stale_container_of_the_same_name_is_in_nobodys_way() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "stale", 9180).install();
+    host.succeed("docker run -d --name stale-9180 -p 127.0.0.1:9180:8080 localhost:5000/bdd-assistant:v3");
+    let stale = host.succeed("docker inspect --format '{{.Id}}' stale-9180");
+    // The port is taken by it, so install would refuse; it was installed before.
+    app.switch("v1");
+    app.is_served_by("v1", "blue");
+    assert_ne!(host.succeed("docker inspect --format '{{.Id}}' stale-9180"), stale);
+}
+
+#[test]
+fn a_container_is_stopped_by_sigterm_and_ends_with_0() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "term", 9182).install();
+    app.switch("v1");
+    host.succeed("timeout 60 docker events --filter container=term-9182 --filter event=die --format '{{.Actor.Attributes.exitCode}}' \
+                  >/root/term.events 2>&1 & sleep 0.2");
+    app.switch("v2");
+    let log = host.succeed("journalctl -q -u term@9182 --output=cat");
+    assert!(log.contains("stopping: no new connections"), "{log}");
+    host.wait_until("test -s /root/term.events");
+    assert_eq!(host.succeed("cat /root/term.events"), "0");
+    assert_eq!(host.run("docker ps -aq --filter name=^/term-9182$").stdout, "", "--rm");
+}
+
+#[test]
+fn a_container_that_dies_is_restarted_and_health_gated() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "again", 9184).install();
+    app.switch("v1");
+    host.succeed("docker kill again-9184");
+    let look = || {
+        if app.host().run("systemctl show -P NRestarts again@9184").stdout.trim() == "1" {
+            Ok(())
+        } else {
+            Err(())
+        }
+    };
+    assert!(wait(look).is_ok());
+    host.wait_for_unit("again@9184");
+    wait_for_release(&app, "v1");
+    app.is_served_by("v1", "blue");
+    assert!(host.succeed("systemctl status again@9184").contains("v1"));
+}
+
+#[test]
+fn an_image_that_no_registry_has_is_pinned_by_its_id() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "local", 9186).install();
+    let change = "--change 'ENTRYPOINT [\"/bdd-assistant\"]'";
+    let id = host.succeed(&format!(
+        "cd /vagrant/target/*-linux-gnu/release && tar -c bdd-assistant | docker import {change} - imported:1"
+    ));
+    app.bgctl("switch", "--image imported:1 --release i1").expect(0);
+    app.is_served_by("i1", "blue");
+    assert_eq!(host.succeed("docker inspect --format '{{.Image}}' local-9186"), id);
+    // The name moves on, the release does not.
+    host.succeed("docker tag localhost:5000/bdd-assistant:v2 imported:1");
+    host.succeed("systemctl restart local@9186");
+    assert_eq!(host.succeed("docker inspect --format '{{.Image}}' local-9186"), id);
+}
+
+#[test]
+fn a_secret_is_in_no_command_line_log_store_or_error() {
+    let host = Host::with_images();
+    let (one, two, three) = ("s3cret-of-env", "s3cret-of-file", "s3cret-of-credential");
+    host.copy_in("/root/secret.env", &format!("# a comment\nFROM_FILE=\"{two}\"\n"));
+    host.copy_in("/root/secret.credential", three);
+    host.succeed("chmod 600 /root/secret.*");
+    let app = App::docker(&host, "secret", 9188)
+        .set("run.env.FROM_ENV", one)
+        .set("run.env_file", "/root/secret.env")
+        .set("run.credentials.key", "/root/secret.credential")
+        .set("health.deadline", "2s")
+        .install();
+    // Every command line that there is while it switches.
+    let watch = host.spawn(
+        "until test -e /root/secret.done; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; done >/root/secret.seen",
+    );
+    let mut said = String::new();
+    for output in [
+        app.bgctl("switch", &format!("-vv {}", app.release("v1"))).expect(0),
+        app.bgctl("switch", &format!("-vv {} --json", app.release("unhealthy")))
+            .expect(1),
+        app.bgctl("status", "--json -vv").expect(0),
+        host.bgctl(&format!("install {} --dry-run", app.manifest())),
+    ] {
+        said += &(output.stdout + &output.stderr);
+    }
+    host.succeed("touch /root/secret.done");
+    Host::wait(watch).expect(0);
+    let is_there = |command: &str| host.run(&format!("{command} | grep -a 's3cret-of-'")).stdout;
+    let inside = "docker inspect secret-9188 --format '{{json .Config.Env}}'";
+    assert!(
+        is_there(inside).contains(one) && is_there(inside).contains(two),
+        "the app itself gets them"
+    );
+    let pid = "$(docker inspect secret-9188 --format '{{.State.Pid}}')";
+    assert_eq!(
+        host.succeed(&format!("cat /proc/{pid}/root/run/credentials/key")),
+        three
+    );
+
+    assert_ne!(host.succeed("wc -c </root/secret.seen"), "0");
+    for command in [
+        "cat /root/secret.seen",
+        "journalctl -q --all",
+        "etcdctl get --prefix /",
+        "docker inspect secret-9188 --format '{{json .Config.Cmd}} {{json .Args}} {{json .Config.Labels}}'",
+        "systemctl show 'secret@*'",
+        "cat /etc/systemd/system/secret@.service /etc/nginx/*/secret.conf /var/lib/bgctl/secret/switches/*",
+        "find /etc/bgctl/apps /var/lib/bgctl -perm /077 -type f -exec cat {} +",
+        "runuser -u nobody -- sh -c 'grep -r . /var/lib/bgctl /etc/bgctl /run/systemd/system 2>/dev/null'",
+    ] {
+        assert_eq!(is_there(command), "", "{command}");
+    }
+    assert!(!said.contains("s3cret-of-"), "{said}");
+}

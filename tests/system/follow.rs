@@ -1,0 +1,145 @@
+//! The command line only follows: it can go away, come back, and come second.
+
+use crate::app::App;
+use crate::host::Host;
+
+#[test]
+fn a_detached_switch_runs_on_and_can_be_followed() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "detach", 9140).install();
+    app.switch("v1");
+    let started = app
+        .bgctl("switch", &format!("{} --detach --json", app.release("late")))
+        .expect(0)
+        .json();
+    assert_eq!(started["outcome"], "running", "{started:#}");
+    let followed = app.bgctl("switch", "--follow --json").expect(0).json();
+    assert_eq!(
+        (&followed["outcome"], &followed["release"]),
+        (&"done".into(), &"late".into())
+    );
+    assert_eq!(followed["switch"], started["switch"]);
+    app.is_served_by("late", "green");
+
+    let nothing = app.bgctl("switch", "--follow").expect(3);
+    assert!(nothing.error().starts_with("cannot follow: "), "{nothing:?}");
+}
+
+#[test]
+fn ctrl_c_ends_the_following_and_not_the_switch() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "ctrlc", 9142).install();
+    app.switch("v1");
+    let client = host.spawn(&format!("exec bgctl switch ctrlc {}", app.release("late")));
+    app.wait_for_step("start green");
+    host.succeed("pkill -INT -f '^bgctl switch ctrlc'");
+    let output = Host::wait(client).expect(130);
+    assert!(
+        output.stderr.contains("bgctl switch ctrlc --follow"),
+        "it says how to follow again: {output:?}"
+    );
+    assert_ne!(app.open_switch(), "");
+    app.bgctl("switch", "--follow").expect(0);
+    app.is_served_by("late", "green");
+}
+
+#[test]
+fn a_second_switch_and_whatever_else_would_disturb_is_told_that_one_runs() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "busy", 9144).install();
+    app.switch("v1");
+    app.switch("v2");
+    app.bgctl("switch", &format!("{} --detach", app.release("late")))
+        .expect(0);
+    let second = app.bgctl("switch", &app.release("v3")).expect(5);
+    assert!(second.error().starts_with("cannot "), "{second:?}");
+    assert!(
+        second.stderr.contains("hint: ") && second.stderr.contains("--follow"),
+        "{second:?}"
+    );
+    app.bgctl("rollback", "").expect(5);
+    app.bgctl("uninstall", "--yes").expect(5);
+    app.try_install().expect(5);
+    let status = app.status();
+    assert_eq!(
+        (&status["open_switch"]["release"], &status["open_switch"]["running"]),
+        (&"late".into(), &true.into())
+    );
+    app.bgctl("switch", "--follow").expect(0);
+    app.is_served_by("late", "blue");
+}
+
+#[test]
+fn two_switches_at_the_very_same_time_are_one_and_a_refusal() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "race", 9140).install();
+    app.switch("p1");
+    let both = ["p2", "p3"].map(|release| host.spawn(&format!("bgctl switch race --release {release} --json")));
+    let both = both.map(Host::wait);
+    let mut codes = [both[0].status, both[1].status];
+    codes.sort_unstable();
+    // Where one was done before the other looked, both were done.
+    assert!(codes == [0, 5] || codes == [0, 0], "{both:?}");
+    app.wait_until_closed();
+    let (release, color) = if codes == [0, 0] {
+        (app.get("/").header("x-release").to_owned(), "blue")
+    } else {
+        (if both[0].status == 0 { "p2" } else { "p3" }.to_owned(), "green")
+    };
+    app.is_served_by(&release, color);
+}
+
+#[test]
+fn status_follows_a_release_from_color_to_color() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "shown", 9146).install();
+    app.switch("v1");
+    app.switch("v2");
+    let status = app.status();
+    assert_eq!(
+        (&status["serving"], &status["agrees"]),
+        (&"green".into(), &true.into()),
+        "{status:#}"
+    );
+    assert_eq!(status["problems"].as_array().map(Vec::len), Some(0), "{status:#}");
+    let colors = status["colors"].as_array().unwrap();
+    let green = colors.iter().find(|color| color["color"] == "green").unwrap();
+    assert_eq!(
+        (&green["role"], &green["state"], &green["enabled"]),
+        (&"active".into(), &"active".into(), &true.into())
+    );
+    assert_eq!(
+        (&green["release"], &green["healthy"], &green["port"]),
+        (&"v2".into(), &true.into(), &9147.into())
+    );
+    assert!(
+        green["memory_bytes"].as_u64() > Some(10_000) && green["since"].is_string(),
+        "{green:#}"
+    );
+    let blue = colors.iter().find(|color| color["color"] == "blue").unwrap();
+    assert_eq!(
+        (&blue["role"], &blue["state"], &blue["enabled"]),
+        (&"idle".into(), &"inactive".into(), &false.into())
+    );
+
+    // For people, and for those who are not root.
+    let text = app.bgctl("status", "").expect(0).stdout;
+    assert!(
+        text.contains("green with v2") && text.contains("shown@9147.service"),
+        "{text}"
+    );
+    let all = host.bgctl("status").expect(0).stdout;
+    assert!(
+        all.lines()
+            .any(|line| line.starts_with("shown ") && line.contains("v2")),
+        "{all}"
+    );
+    host.succeed("runuser -u nobody -- bgctl status");
+
+    // What does not agree is told.
+    host.succeed("rm /var/lib/bgctl/shown/flag/green");
+    let status = app.status();
+    assert_eq!(status["agrees"], false, "{status:#}");
+    assert_ne!(status["problems"].as_array().map(Vec::len), Some(0), "{status:#}");
+    host.succeed("touch /var/lib/bgctl/shown/flag/green");
+}
