@@ -56,8 +56,9 @@ impl Systemd {
             .into());
         }
         let connection = zbus::connection::Builder::system().method_timeout(CALL).build().await;
+        // The error says its cause itself, and a chain would say it twice.
         let connection = connection
-            .wrap_err("cannot reach systemd over the system bus")
+            .map_err(|error| eyre::eyre!("cannot reach systemd over the system bus: {error}"))
             .hint("see `systemctl status dbus.socket`")?;
         Self::with_connection(connection).await
     }
