@@ -65,7 +65,9 @@ fn what_changes_the_host_is_for_root() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = folder.path().join("bgctl");
-    fs::copy(BGCTL, &program).unwrap();
+    // Another process copies it: a fork of this one would hold it open for writing, and then it cannot be run.
+    let copied = Command::new("cp").arg(BGCTL).arg(&program).status().unwrap();
+    assert!(copied.success());
     let manifest = manifest(folder.path());
     let verbs = [
         vec!["install", &manifest],
