@@ -231,7 +231,9 @@ fn is_taken_back(planned: &PlannedStep) -> bool {
         Step::Enable { color } => planned.undo.is_empty() || planned.undo == [Step::Disable { color: *color }],
         Step::Disable { color } => planned.undo == [Step::Enable { color: *color }],
         Step::Pin { color, .. } => matches!(planned.undo.as_slice(), [Step::Pin { color: same, .. }] if same == color),
-        Step::Promote { .. } => matches!(planned.undo.as_slice(), [Step::Demote { .. }]),
+        Step::Promote { to, .. } => {
+            matches!(planned.undo.as_slice(), [Step::Demote { .. }, Step::Drain { color, .. }] if color == to)
+        }
         Step::Flip { .. } => matches!(planned.undo.as_slice(), [Step::Flip { .. }]),
         Step::Demote { .. } => false,
     }

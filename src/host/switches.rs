@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
 use fs_err as fs;
 
-use crate::journal::{Entry, Event, Head, Next, Record};
+use crate::journal::{Entry, Event, Head, Next, Record, VERSION};
 use crate::model::{AppName, ReleaseId, SwitchId};
 use crate::plan::Plan;
 
@@ -48,6 +48,7 @@ impl Switches {
     /// Opens a switch: writes its plan, and then the link that makes it the open one.
     pub fn begin(&self, plan: &Plan) -> eyre::Result<()> {
         let head = Head {
+            version: VERSION,
             opened: jiff::Timestamp::now(),
             plan: plan.clone(),
         };
@@ -68,8 +69,8 @@ impl Switches {
     /// One switch.
     pub fn read(&self, id: &SwitchId) -> eyre::Result<Record> {
         let path = self.path(id);
-        let text = fs::read_to_string(&path)?;
-        let (record, _) = Record::parse(&text).wrap_err_with(|| format!("cannot read the journal {path}"))?;
+        let bytes = fs::read(&path)?;
+        let (record, _) = Record::parse(&bytes).wrap_err_with(|| format!("cannot read the journal {path}"))?;
         Ok(record)
     }
 
@@ -77,10 +78,10 @@ impl Switches {
     pub fn resume(&self, id: &SwitchId) -> eyre::Result<(Record, Log)> {
         let path = self.path(id);
         let mut file = fs::OpenOptions::new().read(true).append(true).open(&path)?;
-        let mut text = String::new();
-        file.read_to_string(&mut text)?;
-        let (record, whole) = Record::parse(&text).wrap_err_with(|| format!("cannot read the journal {path}"))?;
-        if whole < text.len() {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let (record, whole) = Record::parse(&bytes).wrap_err_with(|| format!("cannot read the journal {path}"))?;
+        if whole < bytes.len() {
             file.set_len(whole.try_into()?)?;
             file.seek(std::io::SeekFrom::End(0))?;
         }
@@ -104,24 +105,28 @@ impl Switches {
 
     /// The release that was active before the one that is, by the last switch that was done.
     pub fn previous_release(&self) -> eyre::Result<Option<ReleaseId>> {
-        for id in self.ids()? {
-            let record = self.read(&id)?;
-            if record.next() == Next::Finished {
-                return Ok(record.head.plan.replaces);
-            }
-        }
-        Ok(None)
+        let finished = self.readable()?.find(|record| record.next() == Next::Finished);
+        Ok(finished.and_then(|record| record.head.plan.replaces))
     }
 
     /// The releases that a switch on record is about.
     pub fn releases(&self) -> eyre::Result<Vec<ReleaseId>> {
-        let mut releases = Vec::new();
-        for id in self.ids()? {
-            let plan = self.read(&id)?.head.plan;
-            releases.push(plan.release);
-            releases.extend(plan.replaces);
-        }
-        Ok(releases)
+        let plans = self.readable()?.map(|record| record.head.plan);
+        Ok(plans
+            .flat_map(|plan| std::iter::once(plan.release).chain(plan.replaces))
+            .collect())
+    }
+
+    /// Those on record that can be read, newest first. An old one that cannot be is no reason not to deploy.
+    fn readable(&self) -> eyre::Result<impl Iterator<Item = Record>> {
+        let read = |id| match self.read(&id) {
+            Ok(record) => Some(record),
+            Err(error) => {
+                tracing::warn!("{error:#}");
+                None
+            }
+        };
+        Ok(self.ids()?.into_iter().filter_map(read))
     }
 
     fn prune(&self) -> eyre::Result<()> {

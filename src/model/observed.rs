@@ -21,6 +21,8 @@ pub struct Observed {
     pub previous: Option<ReleaseId>,
     /// The switch that is open.
     pub open: Option<SwitchId>,
+    /// The name of this host: its host name and the start of its machine id, since names repeat.
+    pub host: String,
     /// The number of the next switch.
     pub next_switch: SwitchId,
 }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!        before the promote            |  both run               |  past the point of no return
-//!   pin > start > verify > enable > promote > flip > confirm > bake > drain > disable > stop
+//!   pin > start > verify > enable > promote > flip > confirm > bake > disable > drain > stop
 //!                                      |                         |
 //!   a failure undoes: the active color |  a failure moves back   |  a failure is tried again
 //!   never noticed                      |                         |
@@ -29,6 +29,8 @@ pub struct Plan {
     pub app: AppName,
     /// The switch that this is the plan of.
     pub switch: SwitchId,
+    /// Who this switch is to all hosts that share the store: `HOST/SWITCH`.
+    pub mover: String,
     /// What was asked for.
     pub verb: Verb,
     /// The release that becomes active.

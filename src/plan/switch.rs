@@ -73,6 +73,7 @@ fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed) -> Resu
     Ok(Plan {
         app: app.name.clone(),
         switch: observed.next_switch.clone(),
+        mover: format!("{}/{}", observed.host, observed.next_switch),
         verb,
         release: release.clone(),
         replaces: stored.cursor.release.clone(),
@@ -105,16 +106,8 @@ fn stage(app: &App, color: Color, release: &ReleaseId, observed: &Observed) -> V
             [before],
             reason,
         ));
-        // After a promote that is taken back the color may still be answering requests.
-        let undo = [
-            Step::Drain {
-                color,
-                timeout: app.drain.timeout,
-            },
-            Step::Stop { color },
-        ];
         let reason = format!("{release} must run and be healthy before it takes traffic");
-        steps.push(undoable(Step::Start { color }, undo, reason));
+        steps.push(undoable(Step::Start { color }, [Step::Stop { color }], reason));
     }
     if !app.verify.commands.is_empty() {
         let reason = "the manifest's own checks, before it takes traffic".to_owned();
@@ -155,10 +148,15 @@ fn promote(app: &App, stored: &Stored, to: Color, release: &ReleaseId, observed:
         to,
         release: release.clone(),
     };
+    // Until the traffic is back where it was, the color may be answering requests that must not be cut.
+    let drain = Step::Drain {
+        color: to,
+        timeout: app.drain.timeout,
+    };
     let mut steps = vec![
         undoable(
             promote,
-            [demote],
+            [demote, drain],
             "the cursor says which color is active; nobody moved it since".to_owned(),
         ),
         undoable(
@@ -190,15 +188,15 @@ fn promote(app: &App, stored: &Stored, to: Color, release: &ReleaseId, observed:
 fn retire(app: &App, color: Color) -> Vec<PlannedStep> {
     let mut steps = vec![
         forward(
+            Step::Disable { color },
+            "exactly one color comes back after a reboot".to_owned(),
+        ),
+        forward(
             Step::Drain {
                 color,
                 timeout: app.drain.timeout,
             },
             "requests that the old color has are finished".to_owned(),
-        ),
-        forward(
-            Step::Disable { color },
-            "exactly one color comes back after a reboot".to_owned(),
         ),
     ];
     if !app.drain.keep_warm {

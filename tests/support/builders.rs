@@ -94,6 +94,7 @@ pub fn fresh() -> Observed {
         releases: Vec::new(),
         previous: None,
         open: None,
+        host: "host".to_owned(),
         next_switch: SwitchId::numbered(7),
     }
 }

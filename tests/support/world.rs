@@ -183,7 +183,7 @@ impl World {
         let next = Cursor {
             active: Some(to),
             release: Some(release.clone()),
-            moved_by: Some(mover(plan)),
+            moved_by: Some(plan.mover.clone()),
         };
         if self.cursor == next {
             return Ok(Ok(()));
@@ -197,7 +197,7 @@ impl World {
     }
 
     fn demote(&mut self, plan: &Plan, expected: Revision, to: Option<Color>, release: Option<&ReleaseId>) {
-        let moved_by = Some(mover(plan));
+        let moved_by = Some(plan.mover.clone());
         if self.revision == expected {
             self.revision.0 += 1;
         } else if self.cursor.moved_by == moved_by {
@@ -230,8 +230,4 @@ impl World {
         }
         Ok(())
     }
-}
-
-fn mover(plan: &Plan) -> String {
-    format!("host/{}", plan.switch)
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 /// A switch in its journal.
-const JOURNAL: &str = r#"{"opened":"2026-11-23T14:00:00Z","plan":{"app":"shop","switch":"0007","verb":"switch","release":"r8","replaces":"r7","from":"blue","to":"green","steps":[{"step":{"do":"start","color":"green"},"undo":[{"do":"stop","color":"green"}],"reason":"","on_failure":"undo"},{"step":{"do":"promote","expected":12,"to":"green","release":"r8"},"undo":[],"reason":"","on_failure":"undo"},{"step":{"do":"drain","color":"blue","timeout":"30s"},"undo":[],"reason":"","on_failure":"retry"}]}}
+const JOURNAL: &str = r#"{"version":1,"opened":"2026-11-23T14:00:00Z","plan":{"app":"shop","switch":"0007","mover":"host/0007","verb":"switch","release":"r8","replaces":"r7","from":"blue","to":"green","steps":[{"step":{"do":"start","color":"green"},"undo":[{"do":"stop","color":"green"}],"reason":"","on_failure":"undo"},{"step":{"do":"promote","expected":12,"to":"green","release":"r8"},"undo":[],"reason":"","on_failure":"undo"},{"step":{"do":"drain","color":"blue","timeout":"30s"},"undo":[],"reason":"","on_failure":"retry"}]}}
 {"at":"2026-11-23T14:00:00.010Z","event":"resumed","boot":"b"}
 {"at":"2026-11-23T14:00:00.020Z","event":"started","step":0}
 "#;
@@ -19,7 +19,7 @@ const FAILED: &str = r#"{"at":"2026-11-23T14:01:00.020Z","event":"failed","step"
 "#;
 
 fn json(events: &str, outcome: Option<Outcome>) -> String {
-    let (record, _) = Record::parse(&format!("{JOURNAL}{events}")).unwrap();
+    let (record, _) = Record::parse(format!("{JOURNAL}{events}").as_bytes()).unwrap();
     serde_json::to_string_pretty(&Report::new(&record, outcome)).unwrap() + "\n"
 }
 

@@ -15,7 +15,7 @@ impl Machine {
         to: Color,
         release: &ReleaseId,
     ) -> eyre::Result<()> {
-        let by = mover(plan);
+        let by = plan.mover.clone();
         let cursor = Cursor {
             active: Some(to),
             release: Some(release.clone()),
@@ -57,7 +57,7 @@ impl Machine {
         let Some(now) = store.get(&self.app.name).await? else {
             return Ok(());
         };
-        let by = mover(plan);
+        let by = plan.mover.clone();
         let back = if now.revision == expected {
             now.cursor
         } else if now.cursor.moved_by.as_ref() == Some(&by) && now.cursor.active == Some(plan.to) {
@@ -76,10 +76,4 @@ impl Machine {
             Err(SetError::Failed(error)) => Err(error),
         }
     }
-}
-
-/// Who this switch is to all hosts.
-fn mover(plan: &Plan) -> String {
-    let host = rustix::system::uname();
-    format!("{}/{}", host.nodename().to_string_lossy(), plan.switch)
 }

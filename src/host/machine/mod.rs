@@ -5,7 +5,7 @@ mod traffic;
 
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
 use tokio::sync::OnceCell;
 
@@ -179,6 +179,7 @@ impl Effects for Machine {
             releases: self.releases().list()?,
             previous: switches.previous_release()?,
             open: switches.open_id()?,
+            host: host_name()?,
             next_switch: switches.next_id()?,
         })
     }
@@ -220,4 +221,17 @@ impl Effects for Machine {
         let pause = Duration::from_millis(250) * 2_u32.saturating_pow(failures.saturating_sub(1));
         tokio::time::sleep(pause.min(Duration::from_secs(5))).await;
     }
+}
+
+/// The host's name and the start of its machine id (machine-id(5)): cloned machines can have one name.
+fn host_name() -> eyre::Result<String> {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_string_lossy();
+    let id = files::read(Utf8Path::new("/etc/machine-id"))?.unwrap_or_default();
+    let id: String = id.chars().take(8).collect();
+    Ok(if id.is_empty() {
+        name.into_owned()
+    } else {
+        format!("{name}-{id}")
+    })
 }
