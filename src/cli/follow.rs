@@ -26,6 +26,8 @@ const START: Duration = Duration::from_secs(30);
 const READ: Duration = Duration::from_millis(10);
 /// How often it is asked whether a silent worker still lives.
 const ALIVE: Duration = Duration::from_millis(500);
+/// How long it may be away: an abort and a restart by systemd take it away for a moment, on a busy host a long one.
+const AWAY: Duration = Duration::from_secs(10);
 
 /// Starts the worker of an app.
 pub async fn start_worker(systemd: &Systemd, app: &AppName) -> eyre::Result<()> {
@@ -73,6 +75,7 @@ async fn follow(
 ) -> eyre::Result<Ended> {
     let mut steps = Steps::new(!watch.json);
     let mut asked = Instant::now();
+    let mut away = None;
     loop {
         // The link is read before the journal: once it is gone, the journal is complete.
         let is_open = switches.open_id()?.as_ref() == Some(id);
@@ -93,15 +96,19 @@ async fn follow(
             }
             (next, _) if asked.elapsed() > ALIVE => {
                 asked = Instant::now();
-                if is_down(systemd, app).await? && switches.read(id)? == record {
-                    return match next {
-                        Next::Stuck { .. } => Ok(Ended {
-                            record,
-                            outcome: Outcome::Stuck,
-                        }),
-                        _ if switches.open_id()?.as_ref() != Some(id) => continue,
-                        _ => Err(stopped(app, id)),
-                    };
+                if !is_down(systemd, app).await? || switches.read(id)? != record {
+                    away = None;
+                    continue;
+                }
+                if matches!(next, Next::Stuck { .. }) {
+                    return Ok(Ended {
+                        record,
+                        outcome: Outcome::Stuck,
+                    });
+                }
+                let is_over = away.get_or_insert_with(Instant::now).elapsed() > AWAY;
+                if is_over && switches.open_id()?.as_ref() == Some(id) {
+                    return Err(stopped(app, id));
                 }
             }
             _ => {}

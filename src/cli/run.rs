@@ -1,11 +1,11 @@
 //! `bgctl run`: the worker in `bgctl-switch@APP.service`.
 
 use crate::engine::{self, Effects as _, Outcome};
-use crate::host::releases::Releases;
+use crate::host::releases::{self, Releases};
 use crate::host::switches::Switches;
 use crate::host::{boot_id, files};
 use crate::journal::Event;
-use crate::model::AppName;
+use crate::model::{App, Color};
 
 use super::args;
 use super::context::Context;
@@ -26,7 +26,8 @@ pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
         .into());
     };
     let (record, log) = switches.resume(&id)?;
-    let mut machine = context.machine(context.app(&verb.app)?).await?.with_log(log);
+    let app = context.app(&verb.app)?;
+    let mut machine = context.machine(app.clone()).await?.with_log(log);
     // nginx waits for this at boot; its flag is on disk, so there is nothing to wait for but a worker that lives.
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
 
@@ -34,14 +35,18 @@ pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
     events.push(machine.record(Event::Resumed { boot: boot_id()? })?.event);
     let outcome = engine::run(&record.head.plan, events, &mut machine).await?;
     match outcome {
-        Outcome::Done | Outcome::RolledBack => close(context, &verb.app, &switches)?,
+        Outcome::Done | Outcome::RolledBack => close(context, &app, &switches)?,
         Outcome::Stuck => {}
     }
     Ok(outcome.into())
 }
 
-/// Closes the switch and forgets the releases that no switch on record is about.
-fn close(context: &Context, app: &AppName, switches: &Switches) -> eyre::Result<()> {
+/// Closes the switch and forgets the releases that no switch on record is about, and that no color would run.
+fn close(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
     switches.close()?;
-    Releases::new(&context.layout, app).prune(&switches.releases()?)
+    let mut keep = switches.releases()?;
+    for color in Color::BOTH {
+        keep.extend(releases::pinned(&context.layout, &app.name, *app.ports.get(color))?);
+    }
+    Releases::new(&context.layout, &app.name).prune(&keep)
 }

@@ -126,7 +126,7 @@ pub fn installed(layout: &Layout) -> eyre::Result<Vec<AppName>> {
 pub async fn check_host(app: &App, layout: &Layout, systemd: &Systemd) -> eyre::Result<()> {
     check_files_of(app)?;
     check_other_apps(app, layout)?;
-    check_old_ports(app, layout, systemd).await?;
+    check_what_runs(app, layout, systemd).await?;
     for color in Color::BOTH {
         check_port(app, color, systemd).await?;
     }
@@ -182,8 +182,9 @@ fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
     Ok(())
 }
 
-/// The ports of a running app are part of its units' names.
-async fn check_old_ports(app: &App, layout: &Layout, systemd: &Systemd) -> eyre::Result<()> {
+/// A running app has its ports in its units' names, and its unit is that of its runtime: with another one it would not
+/// come back after a reboot.
+async fn check_what_runs(app: &App, layout: &Layout, systemd: &Systemd) -> eyre::Result<()> {
     let installed = layout.manifest(&app.name);
     if !installed.try_exists()? {
         return Ok(());
@@ -191,16 +192,32 @@ async fn check_old_ports(app: &App, layout: &Layout, systemd: &Systemd) -> eyre:
     let Ok(old) = config::manifest::read(&installed) else {
         return Ok(());
     };
+    let is_other_runtime = runtime(&old) != runtime(app);
     for color in Color::BOTH {
         let (before, after) = (*old.ports.get(color), *app.ports.get(color));
         let unit = UnitName::instance(&app.name, before);
-        if before != after && !systemd.active_state(&unit).await?.is_down() {
-            let message = format!("cannot move {color} from port {before} to {after}: {unit} runs");
-            let hint = format!("uninstall and install it again: bgctl uninstall {}", app.name);
-            return Err(Hinted::new(message, hint).into());
+        if before == after && !is_other_runtime || systemd.active_state(&unit).await?.is_down() {
+            continue;
         }
+        let message = if is_other_runtime {
+            format!("cannot make {} run {} from now on: {unit} runs", app.name, runtime(app))
+        } else {
+            format!("cannot move {color} from port {before} to {after}: {unit} runs")
+        };
+        let hint = format!(
+            "uninstall and install it again: bgctl uninstall {} --keep-state",
+            app.name
+        );
+        return Err(Hinted::new(message, hint).into());
     }
     Ok(())
+}
+
+fn runtime(app: &App) -> &'static str {
+    match app.run.runtime {
+        Runtime::Docker(_) => "an image",
+        Runtime::Program(_) => "a program of the host",
+    }
 }
 
 async fn check_port(app: &App, color: Color, systemd: &Systemd) -> eyre::Result<()> {

@@ -111,6 +111,14 @@ impl Release {
         })
     }
 
+    /// Whether the unit of `app` can run it: an image in a container, a program on the host.
+    pub fn fits(&self, app: &App) -> bool {
+        matches!(
+            (&self.artifact, &app.run.runtime),
+            (Artifact::Image { .. }, Runtime::Docker(_)) | (Artifact::Program { .. }, Runtime::Program(_))
+        )
+    }
+
     /// Whether the two would run the same: all is equal but the id and the time.
     pub fn same_content(&self, other: &Self) -> bool {
         let Self {

@@ -43,6 +43,16 @@ pub enum Refusal {
         /// The release.
         release: ReleaseId,
     },
+    /// The release that was asked for is an image and the app a program of the host, or the other way round.
+    #[error("cannot roll back {app} to {release}: it is {artifact}, which the app's unit does not run any more")]
+    OtherRuntime {
+        /// The app.
+        app: AppName,
+        /// The release.
+        release: ReleaseId,
+        /// What it runs.
+        artifact: String,
+    },
     /// A release of that name exists and is another one.
     #[error("cannot make release {release} of {app}: a release of this name exists, and it is not the same")]
     ReleaseExists {
@@ -69,6 +79,9 @@ impl Refusal {
                 format!("on record: {}", known.join(", "))
             }
             Self::AlreadyActive { app, .. } => format!("without --to it goes to the one before: bgctl rollback {app}"),
+            Self::OtherRuntime { app, .. } => {
+                format!("uninstall {app} with --keep-state and install the manifest that it was made with")
+            }
             Self::ReleaseExists { .. } => "a release never changes; give this one another --release name".to_owned(),
             Self::Invalid(_) => return None,
         })

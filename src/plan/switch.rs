@@ -6,7 +6,7 @@ use super::{OnFailure, Plan, PlannedStep, Refusal, Step, Verb};
 
 /// Plans to make `release` active. Refuses where the app is not installed or a switch is open.
 pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan, Refusal> {
-    let taken = observed.releases.iter().find(|known| known.id == release.id);
+    let taken = find(&release.id, observed);
     if taken.is_some_and(|known| !known.same_content(release)) {
         return Err(Refusal::ReleaseExists {
             app: app.name.clone(),
@@ -35,15 +35,24 @@ pub fn rollback_target<'a>(app: &App, to: Option<&ReleaseId>, observed: &'a Obse
             release: wanted.clone(),
         });
     }
-    observed
-        .releases
-        .iter()
-        .find(|release| release.id == *wanted)
-        .ok_or_else(|| Refusal::UnknownRelease {
+    let unknown = || Refusal::UnknownRelease {
+        app: name(),
+        release: wanted.clone(),
+        known: observed.releases.iter().map(|release| release.id.clone()).collect(),
+    };
+    let release = find(wanted, observed).ok_or_else(unknown)?;
+    if !release.fits(app) {
+        return Err(Refusal::OtherRuntime {
             app: name(),
             release: wanted.clone(),
-            known: observed.releases.iter().map(|release| release.id.clone()).collect(),
-        })
+            artifact: release.artifact.to_string(),
+        });
+    }
+    Ok(release)
+}
+
+fn find<'a>(id: &ReleaseId, observed: &'a Observed) -> Option<&'a Release> {
+    observed.releases.iter().find(|release| release.id == *id)
 }
 
 fn installed<'a>(app: &App, observed: &'a Observed) -> Result<&'a Stored, Refusal> {
@@ -93,9 +102,11 @@ fn stage(app: &App, color: Color, release: &ReleaseId, observed: &Observed) -> V
         steps.push(undoable(Step::Start { color }, [], reason));
     } else {
         steps.extend(clear(color, idle));
+        // What the app's unit does not run any more cannot be pinned again.
+        let fits = |id: &ReleaseId| find(id, observed).is_none_or(|release| release.fits(app));
         let before = Step::Pin {
             color,
-            release: idle.pinned.clone(),
+            release: idle.pinned.clone().filter(fits),
         };
         let reason = format!("what {color} runs from its next start on");
         steps.push(undoable(

@@ -41,8 +41,8 @@ fn manifests_that_cannot_be_read_or_understood() {
     refused(
         &host,
         "bgctl install /root/missing.toml",
-        3,
-        &["/root/missing.toml", "No such file"],
+        2,
+        &["/root/missing.toml", "no such file"],
     );
     refused_manifest(&host, "name = \"bad\n", 2, &["/root/bad.toml:1:"]);
     refused_manifest(

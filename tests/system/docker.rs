@@ -79,11 +79,11 @@ fn a_secret_is_in_no_command_line_log_store_or_error() {
         .set("run.env.FROM_ENV", one)
         .set("run.env_file", "/root/secret.env")
         .set("run.credentials.key", "/root/secret.credential")
-        .set("health.deadline", "2s")
+        .set("health.deadline", "6s")
         .install();
     // Every command line that there is while it switches.
     let watch = host.spawn(
-        "until test -e /root/secret.done; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '; done >/root/secret.seen",
+        "timeout 60 sh -c 'until test -e /root/secret.done; do sleep 0.02; cat /proc/[0-9]*/cmdline 2>/dev/null | tr \"\\0\" \" \"; done >/root/secret.seen'",
     );
     let mut said = String::new();
     for output in [

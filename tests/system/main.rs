@@ -32,4 +32,5 @@ mod rollback;
 mod site;
 mod store;
 mod switch;
+mod trouble;
 mod uninstall;
