@@ -17,6 +17,7 @@ use super::context::{Context, require_root};
 use super::opening::{lock, refuse_open_switch};
 use super::output;
 use super::report::{Exit, Incomplete};
+use super::signals::Signals;
 
 /// Validates, writes what differs, and makes systemd and nginx take it up.
 pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> {
@@ -34,7 +35,9 @@ pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> 
     if !context.is_host() {
         return below_root(context, &app, &files);
     }
-    on_host(context, &app, &settings, &files).await
+    let why = "finishing; a half-written installation helps nobody";
+    let work = on_host(context, &app, &settings, &files);
+    Signals::hold()?.finish(work, why).await
 }
 
 /// The program as the units call it.

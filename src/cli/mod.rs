@@ -14,6 +14,7 @@ mod pull;
 mod report;
 mod rollback;
 mod run;
+mod signals;
 mod status;
 mod steps;
 mod switch;

@@ -17,6 +17,7 @@ use super::install::program;
 use super::opening::{lock, refuse_open_switch};
 use super::output;
 use super::report::{Exit, Incomplete};
+use super::signals::Signals;
 
 /// Asks, and then removes: the site first, so that nginx sends nothing to what is stopped next.
 pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit> {
@@ -34,7 +35,10 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     }
     let _lock = lock(context, &app.name)?;
     refuse_open_switch(context, &app.name)?;
-    remove(context, &app, &settings, &machine, verb.keep_state)
+    let work = remove(context, &app, &settings, &machine, verb.keep_state);
+    let why = "finishing; a half-removed installation helps nobody";
+    Signals::hold()?
+        .finish(work, why)
         .await
         .map_err(|error| Incomplete(error.wrap_err(format!("{} is only half removed", app.name))))?;
     output::answer(&format!("{} is uninstalled", app.name));
