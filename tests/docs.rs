@@ -134,7 +134,8 @@ fn exits() -> Vec<u8> {
         Exit::Usage => Some(Exit::Refused),
         Exit::Refused => Some(Exit::Stuck),
         Exit::Stuck => Some(Exit::Busy),
-        Exit::Busy => Some(Exit::Interrupted),
+        Exit::Busy => Some(Exit::Crashed),
+        Exit::Crashed => Some(Exit::Interrupted),
         Exit::Interrupted => None,
     };
     std::iter::successors(Some(Exit::Done), after)

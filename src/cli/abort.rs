@@ -3,12 +3,13 @@
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::journal::Event;
-use crate::model::{Hinted, UnitName};
+use crate::model::{AppName, Hinted, SwitchId, UnitName};
 
 use super::args;
 use super::context::Context;
 use super::follow;
 use super::report::Exit;
+use super::signals::Signals;
 
 /// How long the worker may take to let go of its step.
 const STOP: std::time::Duration = std::time::Duration::from_secs(30);
@@ -31,12 +32,27 @@ pub async fn run(context: &Context, verb: &args::Abort) -> eyre::Result<Exit> {
         return Err(Hinted::new(message, hint).into());
     }
     let systemd = Systemd::connect().await?;
-    systemd.stop(&UnitName::switch(&verb.app), STOP).await?;
-    // It may have ended by itself in the meantime, and then there is nothing to take back any more.
-    if switches.open_id()?.as_ref() == Some(&id) {
-        let (_, mut log) = switches.resume(&id)?;
-        log.append(Event::AbortRequested)?;
-        follow::start_worker(&systemd, &verb.app).await?;
+    // Between its old worker and its new one a switch has none.
+    let why = "the switch gets a worker that takes it back first";
+    Signals::hold()?
+        .finish(take_back(&switches, &systemd, &verb.app, &id), why)
+        .await?;
+    match follow::report(context, &systemd, &verb.app, &id, verb.watch).await? {
+        Exit::Failed => Ok(Exit::Done),
+        // It was over before it could be taken back.
+        Exit::Done => Ok(Exit::Refused),
+        other => Ok(other),
     }
-    follow::report(context, &systemd, &verb.app, &id, verb.watch).await
+}
+
+async fn take_back(switches: &Switches, systemd: &Systemd, app: &AppName, id: &SwitchId) -> eyre::Result<()> {
+    systemd.stop(&UnitName::switch(app), STOP).await?;
+    // It may have ended by itself in the meantime, and then there is nothing to take back any more.
+    if switches.open_id()?.as_ref() != Some(id) {
+        return Ok(());
+    }
+    let (_, mut log) = switches.resume(id)?;
+    log.append(Event::AbortRequested)?;
+    drop(log);
+    follow::start_worker(systemd, app).await
 }

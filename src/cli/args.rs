@@ -50,6 +50,7 @@ Exit codes:
   3    refused: nothing was changed
   4    stuck: a person is needed
   5    busy: another switch of the app is running
+  70   only of the unit that runs switches: it could not go on, and systemd starts it again
   130  Ctrl-C while following; the switch goes on
 
 Answers go to stdout, progress and errors to stderr.";

@@ -17,7 +17,8 @@ use crate::plan::Verb;
 use super::args::Watch;
 use super::context::Context;
 use super::output;
-use super::report::Exit;
+use super::report::{Ends, Exit};
+use super::signals::Signals;
 use super::steps::Steps;
 
 /// How long the worker may take to say that it is there.
@@ -29,10 +30,9 @@ const ALIVE: Duration = Duration::from_millis(500);
 /// How long it may be away: an abort and a restart by systemd take it away for a moment, on a busy host a long one.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// Starts the worker of an app.
+/// Starts the worker of an app. One that ended already by then has told in the journal how.
 pub async fn start_worker(systemd: &Systemd, app: &AppName) -> eyre::Result<()> {
-    let unit = UnitName::switch(app);
-    systemd.start(&unit, START).await
+    systemd.launch(&UnitName::switch(app), START).await
 }
 
 /// Follows a switch to its end, says how it went, and turns that into the exit code.
@@ -47,9 +47,11 @@ pub async fn report(
     if watch.detach {
         return detached(&switches.read(id)?, watch);
     }
+    let mut signals = Signals::hold()?;
     let ended = tokio::select! {
-        ended = follow(&switches, systemd, app, id, watch) => ended?,
-        _ = tokio::signal::ctrl_c() => return Ok(interrupted(app)),
+        // The switch is open: whatever keeps this from following it, it is not that nothing was changed.
+        ended = follow(&switches, systemd, app, id, watch) => ended.map_err(Ends::with(Exit::Stuck))?,
+        _ = signals.received() => return Ok(interrupted(app)),
     };
     let Ended { record, outcome } = ended;
     if watch.json {

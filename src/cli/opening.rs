@@ -5,6 +5,7 @@ use crate::host::files;
 use crate::host::machine::Machine;
 use crate::host::releases::Releases;
 use crate::host::switches::Switches;
+use crate::host::systemd::Systemd;
 use crate::model::{App, AppName, Observed, Release};
 use crate::plan::{Plan, Refusal};
 
@@ -12,6 +13,7 @@ use super::args::Watch;
 use super::context::Context;
 use super::follow;
 use super::report::{Busy, Exit};
+use super::signals::Signals;
 
 /// A switch that is about to be opened. Nothing has changed yet; nobody else can open one.
 #[derive(Debug)]
@@ -55,18 +57,24 @@ impl Opening {
     pub async fn commit(self, context: &Context, plan: &Plan, watch: Watch) -> eyre::Result<Exit> {
         let app = &self.app.name;
         let switches = Switches::new(&context.layout, app);
-        switches.begin(plan)?;
         let systemd = self.machine.systemd();
-        if let Err(error) = follow::start_worker(systemd, app).await {
-            if switches.read(&plan.switch)?.entries.is_empty() {
-                switches.close()?;
-            }
-            return Err(error);
-        }
+        // A plan without a worker would wait for the next boot.
+        let why = "the switch gets its worker first";
+        Signals::hold()?.finish(open(&switches, systemd, plan), why).await?;
         // From here on the open switch itself keeps others away.
         drop(self.lock);
         follow::report(context, systemd, app, &plan.switch, watch).await
     }
+}
+
+/// Puts the plan on disk and starts the worker; where none starts, it is as if nothing had been.
+async fn open(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Result<()> {
+    switches.begin(plan)?;
+    let started = follow::start_worker(systemd, &plan.app).await;
+    if started.is_err() && switches.read(&plan.switch)?.entries.is_empty() {
+        switches.close()?;
+    }
+    started
 }
 
 /// The app's lock, for as long as the returned value lives.

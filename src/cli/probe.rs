@@ -4,8 +4,8 @@ use eyre::WrapErr as _;
 use rustix::process::Pid;
 
 use crate::host::releases::{self, Releases};
-use crate::host::{probe, process};
-use crate::model::HealthCheck;
+use crate::host::{flag, probe, process};
+use crate::model::{Color, HealthCheck};
 
 use super::args;
 use super::context::Context;
@@ -20,19 +20,37 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
             tracing::debug!("cannot tell systemd the status: {error}");
         }
     };
-    let healthy = tokio::select! {
-        healthy = probe::wait(&health, verb.port, tell) => healthy,
-        ended = main_process_ended() => ended.and_then(|()| {
-            Err(eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port))
-        }),
+    let waited = tokio::select! {
+        waited = probe::wait(&health, verb.port, tell) => waited,
+        ended = main_process_ended() => {
+            ended.map_err(Incomplete)?;
+            let error = eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port);
+            return Err(Incomplete(error).into());
+        }
     };
-    let healthy = healthy.map_err(Incomplete)?;
-    tell(&format!(
-        "healthy after {} ({} tries)",
-        output::duration(healthy.took),
-        healthy.tries
-    ));
+    match waited {
+        Ok(healthy) => {
+            let took = output::duration(healthy.took);
+            tell(&format!("healthy after {took} ({} tries)", healthy.tries));
+        }
+        // To end it would turn a slow start, or a database that is away for a while, into an outage.
+        Err(error) if is_active(context, verb)? => {
+            tell(&format!("not healthy, and left running since it is active: {error}"));
+            output::warning(&format!("{error:#}; it is the active color, and is left running"));
+        }
+        Err(error) => return Err(Incomplete(error).into()),
+    }
     Ok(Exit::Done)
+}
+
+/// Whether the instance that is asked about is the color that nginx sends requests to. Only a unit's own instance is: by
+/// hand the answer is wanted, not mercy.
+fn is_active(context: &Context, verb: &args::Probe) -> eyre::Result<bool> {
+    let Ok(color) = std::env::var("BGCTL_COLOR") else {
+        return Ok(false);
+    };
+    let color = Color::parse_or_none(&color)?;
+    Ok(color.is_some() && flag::read(&context.layout.flag_dir(&verb.app))? == color)
 }
 
 /// Waits for the end of the process that systemd names (systemd.exec(5), `$MAINPID`): nobody need wait for the health of

@@ -14,10 +14,19 @@ use super::output;
 pub async fn resolve(settings: &DockerSettings, reference: &ImageRef) -> eyre::Result<PinnedImage> {
     let docker = Docker::connect(&settings.socket).await?;
     let mut bars = Bars::new();
-    let pinned = docker.resolve(reference, &mut |event| bars.show(&event)).await;
+    let mut is_told = output::is_watched();
+    let show = &mut |event| {
+        if !std::mem::replace(&mut is_told, true) {
+            output::progress(&format!("{} pulling {reference}", output::dim("image")));
+        }
+        bars.show(&event);
+    };
+    let pinned = docker.resolve(reference, show).await;
     bars.clear();
     let pinned = pinned?;
-    output::progress(&format!("{} {reference} is {pinned}", output::dim("image")));
+    if pinned.to_string() != reference.as_str() {
+        output::progress(&format!("{} {reference} is {pinned}", output::dim("image")));
+    }
     Ok(pinned)
 }
 

@@ -26,6 +26,8 @@ pub enum Exit {
     Stuck = 4,
     /// Another switch of the app is running.
     Busy = 5,
+    /// The worker could not go on; systemd starts it again (sysexits.h, `EX_SOFTWARE`).
+    Crashed = 70,
     /// Ctrl-C while following; the switch goes on (128 and SIGINT, as shells count).
     Interrupted = 130,
 }
@@ -50,6 +52,23 @@ pub struct Busy(pub String);
 #[error("{0:#}")]
 pub struct Incomplete(pub eyre::Report);
 
+/// An error that ends the program with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause:#}")]
+pub struct Ends {
+    /// The exit code.
+    pub exit: Exit,
+    /// The error.
+    pub cause: eyre::Report,
+}
+
+impl Ends {
+    /// Makes an error end the program with `exit`.
+    pub fn with(exit: Exit) -> impl FnOnce(eyre::Report) -> Self {
+        move |cause| Self { exit, cause }
+    }
+}
+
 /// Prints the error, if it is one, and turns all into the exit code. What was done stays done, also where the answer
 /// could not be written.
 pub fn exit_code(result: eyre::Result<Exit>) -> ExitCode {
@@ -65,7 +84,8 @@ pub fn exit_code(result: eyre::Result<Exit>) -> ExitCode {
 pub fn report(error: &eyre::Report) {
     let refusal = error.downcast_ref::<Refusal>().and_then(Refusal::hint);
     let incomplete = error.downcast_ref::<Incomplete>().map(|Incomplete(cause)| cause);
-    let hinted = Hinted::find(incomplete.unwrap_or(error));
+    let ends = error.downcast_ref::<Ends>().map(|ends| &ends.cause);
+    let hinted = Hinted::find(incomplete.or(ends).unwrap_or(error));
     let hint = hinted.map(|hinted| hinted.hint().to_owned()).or(refusal);
     let details = hinted.map(Hinted::details).unwrap_or_default();
     output::error(&format!("{error:#}"), details, hint.as_deref());
@@ -77,6 +97,8 @@ fn classify(error: &eyre::Report) -> Exit {
     };
     if error.is::<Busy>() || matches!(error.downcast_ref(), Some(Refusal::Busy { .. })) {
         Exit::Busy
+    } else if let Some(ends) = error.downcast_ref::<Ends>() {
+        ends.exit
     } else if error.is::<Incomplete>() {
         Exit::Failed
     } else if error.is::<Refusal>() {
@@ -110,5 +132,7 @@ mod tests {
         );
         assert_eq!(classify(&Incomplete(eyre::eyre!("half")).into()), Exit::Failed);
         assert_eq!(classify(&eyre::eyre!("etcd is away")), Exit::Refused);
+        let stuck = Ends::with(Exit::Stuck)(Invalid::new("no").into());
+        assert_eq!(classify(&stuck.into()), Exit::Stuck);
     }
 }

@@ -5,11 +5,11 @@ use crate::host::releases::{self, Releases};
 use crate::host::switches::Switches;
 use crate::host::{boot_id, files};
 use crate::journal::Event;
-use crate::model::{App, Color};
+use crate::model::{App, Color, SwitchId};
 
 use super::args;
 use super::context::Context;
-use super::report::{Busy, Exit};
+use super::report::{Busy, Ends, Exit};
 
 /// Takes the open switch on from where it is. Nothing to do is done.
 pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
@@ -25,20 +25,28 @@ pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
         ))
         .into());
     };
-    let (record, log) = switches.resume(&id)?;
+    // Whatever goes wrong from here on has not to do with the plan: another worker may be luckier.
+    let outcome = go_on(context, verb, &switches, &id)
+        .await
+        .map_err(Ends::with(Exit::Crashed))?;
+    Ok(outcome.into())
+}
+
+async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &SwitchId) -> eyre::Result<Outcome> {
+    let (record, log) = switches.resume(id)?;
     let app = context.app(&verb.app)?;
     let mut machine = context.machine(app.clone()).await?.with_log(log);
-    // nginx waits for this at boot; its flag is on disk, so there is nothing to wait for but a worker that lives.
+    // Whoever started this unit waits for a worker that lives, not for the end of the switch.
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
 
     let mut events: Vec<_> = record.events().cloned().collect();
     events.push(machine.record(Event::Resumed { boot: boot_id()? })?.event);
     let outcome = engine::run(&record.head.plan, events, &mut machine).await?;
     match outcome {
-        Outcome::Done | Outcome::RolledBack => close(context, &app, &switches)?,
+        Outcome::Done | Outcome::RolledBack => close(context, &app, switches)?,
         Outcome::Stuck => {}
     }
-    Ok(outcome.into())
+    Ok(outcome)
 }
 
 /// Closes the switch and forgets the releases that no switch on record is about, and that no color would run.

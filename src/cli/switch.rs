@@ -5,6 +5,7 @@ use camino::Utf8PathBuf;
 use crate::config::env_file;
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
+use crate::journal::Next;
 use crate::model::{App, AppName, Hinted, ImageRef, Invalid, Observed, Pinned, Release, ReleaseId, Runtime};
 use crate::plan;
 
@@ -87,5 +88,11 @@ async fn follow_open(context: &Context, app: &AppName, watch: args::Watch) -> ey
         let hint = format!("what runs now: bgctl status {app}");
         return Err(Hinted::new(format!("cannot follow: no switch of {app} is open"), hint).into());
     };
-    follow::report(context, &Systemd::connect().await?, app, &id, watch).await
+    let systemd = Systemd::connect().await?;
+    let record = Switches::new(&context.layout, app).read(&id)?;
+    if !matches!(record.next(), Next::Stuck { .. }) {
+        // Whoever opened it may have been cut off before it had a worker.
+        follow::start_worker(&systemd, app).await?;
+    }
+    follow::report(context, &systemd, app, &id, watch).await
 }

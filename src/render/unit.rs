@@ -8,10 +8,6 @@ use camino::Utf8Path;
 use super::check;
 use crate::model::{App, AppName, Color, DockerSettings, Invalid, Program, Run, Runtime};
 
-/// What `systemctl start` may take beyond the health check's own deadline, seconds: the container's start, and an
-/// engine that is itself just starting.
-const START_MARGIN: u64 = 30;
-
 /// `templates/app@.service`.
 #[derive(Debug, Template)]
 #[template(path = "app@.service", config = "templates/askama.toml")]
@@ -22,7 +18,6 @@ pub struct Unit<'a> {
     program: Option<Sandbox<'a>>,
     credentials: Vec<(&'a str, &'a str)>,
     stop_seconds: u64,
-    start_seconds: u64,
     service: &'a [String],
 }
 
@@ -57,7 +52,6 @@ impl<'a> Unit<'a> {
             program,
             credentials: credentials(run)?,
             stop_seconds: seconds(run.stop_timeout),
-            start_seconds: seconds(app.health.deadline) + START_MARGIN,
             service: &run.service,
         })
     }

@@ -131,11 +131,14 @@ impl Machine {
         let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
         let started = async {
             self.systemd.start(&unit, release.health.deadline + JOB_MARGIN).await?;
-            if was_up {
-                // systemd leaves alone what runs, and what runs may hang.
-                probe::wait(&release.health, self.port(color), |status| self.announce(status)).await?;
+            // systemd leaves alone what runs, and what runs may hang; and a unit that somebody adapted may have no gate.
+            let mut health = release.health.clone();
+            if !was_up {
+                health.healthy_for = Duration::ZERO;
             }
-            self.describe(color).await
+            probe::wait(&health, self.port(color), |status| self.announce(status)).await?;
+            self.describe(color).await;
+            eyre::Ok(())
         };
         match started.await {
             Ok(()) => Ok(()),
@@ -143,8 +146,17 @@ impl Machine {
         }
     }
 
-    /// Says in `systemctl status` what runs in a color, and as what.
-    async fn describe(&self, color: Color) -> eyre::Result<()> {
+    /// Says in `systemctl status` what runs in a color, and as what. No switch fails for not being able to say so.
+    async fn describe(&self, color: Color) {
+        if let Err(error) = self.try_describe(color).await {
+            tracing::warn!("{error:#}");
+        }
+    }
+
+    async fn try_describe(&self, color: Color) -> eyre::Result<()> {
+        if self.systemd.active_state(&self.unit(color)).await?.is_down() {
+            return Ok(());
+        }
         let release = self.pinned(color)?;
         let role = if flag::read(&self.flags())? == Some(color) {
             "active"

@@ -22,9 +22,7 @@ impl Machine {
     pub(super) async fn flip(&self, to: Option<Color>) -> eyre::Result<()> {
         flag::set(&self.flags(), to)?;
         for color in Color::BOTH {
-            if !self.systemd.active_state(&self.unit(color)).await?.is_down() {
-                self.describe(color).await?;
-            }
+            self.describe(color).await;
         }
         Ok(())
     }
@@ -95,7 +93,7 @@ impl Machine {
             eyre::bail!(
                 "{unit} did not stay up: it is {}, restarted {} times",
                 state.active,
-                state.restarts - restarts
+                state.restarts.saturating_sub(restarts)
             );
         }
         probe::once(&health.check, self.port(color), health.timeout)

@@ -83,10 +83,11 @@ impl Systemd {
             .await
     }
 
-    /// Asks systemd to start a unit, and does not wait for it. Fails where there is no such unit.
-    pub async fn start_later(&self, unit: &UnitName) -> eyre::Result<()> {
-        let job = self.manager.start_unit(unit.as_str(), "replace").await;
-        job.map(drop).map_err(|error| explain("start", unit, &error))
+    /// Starts a unit and waits until its start ended well; by then it may have done its work and be down again. Fails as
+    /// [`Systemd::start`] does.
+    pub async fn launch(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
+        let call = self.manager.start_unit(unit.as_str(), "replace");
+        self.finish("start", unit, call, deadline, |_| true).await
     }
 
     /// Stops a unit and waits until it is down; one that is down already is left alone, and so is one whose file is gone.
