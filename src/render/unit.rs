@@ -6,7 +6,7 @@ use askama::Template;
 use camino::Utf8Path;
 
 use super::check;
-use crate::model::{App, AppName, Color, DockerSettings, Invalid, Program, Run, Runtime};
+use crate::model::{App, AppName, Check, Color, DockerSettings, Invalid, Program, Run, Runtime};
 
 /// `templates/app@.service`.
 #[derive(Debug, Template)]
@@ -17,6 +17,7 @@ pub struct Unit<'a> {
     docker: Option<Docker<'a>>,
     program: Option<Sandbox<'a>>,
     credentials: Vec<(&'a str, &'a str)>,
+    in_sandbox: bool,
     stop_seconds: u64,
     service: &'a [String],
 }
@@ -51,6 +52,8 @@ impl<'a> Unit<'a> {
             docker,
             program,
             credentials: credentials(run)?,
+            // The manifest's own check command is confined as the app is; a container's unit has no sandbox.
+            in_sandbox: matches!(run.runtime, Runtime::Docker(_)) || matches!(app.health.check, Check::Command { .. }),
             stop_seconds: seconds(run.stop_timeout),
             service: &run.service,
         })
