@@ -1,8 +1,11 @@
 //! `bgctl probe`: the health gate in `APP@PORT.service`.
 
+use std::time::Duration;
+
 use eyre::WrapErr as _;
 use rustix::process::Pid;
 
+use crate::host::docker::Docker;
 use crate::host::releases::{self, Releases};
 use crate::host::{flag, probe, process};
 use crate::model::{Color, HealthCheck};
@@ -20,8 +23,14 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
             tracing::debug!("cannot tell systemd the status: {error}");
         }
     };
+    let wait = async {
+        if let Err(error) = container_runs(verb, health.deadline).await {
+            tracing::debug!("{error:#}; it is probed all the same");
+        }
+        probe::wait(&health, verb.port, tell).await
+    };
     let waited = tokio::select! {
-        waited = probe::wait(&health, verb.port, tell) => waited,
+        waited = wait => waited,
         ended = main_process_ended() => {
             ended.map_err(Incomplete)?;
             let error = eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port);
@@ -51,6 +60,19 @@ fn is_active(context: &Context, verb: &args::Probe) -> eyre::Result<bool> {
     };
     let color = Color::parse_or_none(&color)?;
     Ok(color.is_some() && flag::read(&context.layout.flag_dir(&verb.app))? == color)
+}
+
+/// Waits until the instance's container runs, where it is one and this is its unit. Docker's proxy accepts connections
+/// before the container's network is up: who comes so early makes the host ask for an address that nobody has yet, and it
+/// asks again only after a second (`retrans_time_ms` of arp(7)).
+async fn container_runs(verb: &args::Probe, patience: Duration) -> eyre::Result<()> {
+    let (Ok(_), Ok(host)) = (std::env::var("BGCTL_IMAGE"), std::env::var("DOCKER_HOST")) else {
+        return Ok(());
+    };
+    let socket = host.strip_prefix("unix://").unwrap_or(&host);
+    let docker = Docker::connect(socket.into()).await?;
+    let container = format!("{}-{}", verb.app, verb.port);
+    tokio::time::timeout(patience, docker.runs(&container)).await?
 }
 
 /// Waits for the end of the process that systemd names (systemd.exec(5), `$MAINPID`): nobody need wait for the health of

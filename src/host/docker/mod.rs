@@ -18,6 +18,9 @@ use crate::model::{Digest, Hint as _, Hinted, ImageRef, PinnedImage};
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
 const TIMEOUT: u64 = 120;
 
+/// The time between two looks at a container.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// A line of a pull's progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PullEvent {
@@ -89,6 +92,18 @@ impl Docker {
     /// Whether an image is on this host.
     pub async fn exists(&self, image: &PinnedImage) -> eyre::Result<bool> {
         Ok(self.inspect(&image.to_string()).await?.is_some())
+    }
+
+    /// Waits until `container` runs. Fails where the engine cannot tell.
+    pub async fn runs(&self, container: &str) -> eyre::Result<()> {
+        loop {
+            match self.engine.inspect_container(container, None).await {
+                Ok(found) if found.state.as_ref().and_then(|state| state.running) == Some(true) => return Ok(()),
+                Ok(_) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
+                Err(error) => return Err(error).wrap_err_with(|| format!("cannot look at container {container}")),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The memory that a container uses, bytes, as `docker stats` counts it: without the page cache that can be dropped.
