@@ -23,8 +23,10 @@ use super::steps::Steps;
 
 /// How long the worker may take to say that it is there.
 const START: Duration = Duration::from_secs(30);
-/// How often the journal is read.
-const READ: Duration = Duration::from_millis(10);
+/// The time between two readings of the journal, while steps follow each other and while one takes its time.
+const READ: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(50);
+/// Within that it is this part of the time since the journal last grew.
+const PATIENCE: u32 = 16;
 /// How often it is asked whether a silent worker still lives.
 const ALIVE: Duration = Duration::from_millis(500);
 /// How long it may be away: an abort and a restart by systemd take it away for a moment, on a busy host a long one.
@@ -78,6 +80,7 @@ async fn follow(
     let mut steps = Steps::new(!watch.json);
     let mut asked = Instant::now();
     let mut away = None;
+    let (mut entries, mut grown) = (0, Instant::now());
     loop {
         // The link is read before the journal: once it is gone, the journal is complete.
         let is_open = switches.open_id()?.as_ref() == Some(id);
@@ -115,7 +118,10 @@ async fn follow(
             }
             _ => {}
         }
-        tokio::time::sleep(READ).await;
+        if record.entries.len() != entries {
+            (entries, grown) = (record.entries.len(), Instant::now());
+        }
+        tokio::time::sleep((grown.elapsed() / PATIENCE).clamp(*READ.start(), *READ.end())).await;
     }
 }
 

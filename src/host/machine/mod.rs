@@ -181,13 +181,16 @@ impl Machine {
 impl Effects for Machine {
     async fn observe(&self) -> eyre::Result<Observed> {
         let switches = Switches::new(&self.layout, &self.app.name);
+        // The store and systemd do not wait for each other.
+        let (cursor, blue, green) = tokio::try_join!(
+            async { self.store().await?.get(&self.app.name).await },
+            self.instance(Color::Blue),
+            self.instance(Color::Green),
+        )?;
         Ok(Observed {
-            cursor: self.store().await?.get(&self.app.name).await?,
+            cursor,
             serving: flag::read(&self.flags())?,
-            instances: ByColor {
-                blue: self.instance(Color::Blue).await?,
-                green: self.instance(Color::Green).await?,
-            },
+            instances: ByColor { blue, green },
             releases: self.releases().list()?,
             previous: switches.previous_release()?,
             open: switches.open_id()?,
