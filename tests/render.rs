@@ -243,25 +243,20 @@ printf 'pid %s/pid;\nevents {}\nhttp {\ninclude %s/sites.conf;\n}\n' "$folder" "
 PATH=$PATH:/usr/sbin nginx -t -q -e stderr -c "$folder/nginx.conf"
 "#;
 
-/// nginx of this machine, or of the host in a container that `BGCTL_HOST` names.
+/// nginx of the host in a container that `BGCTL_HOST` names, or else of this machine.
 fn nginx_shell() -> Command {
-    let here = Path::new("/usr/sbin/nginx").exists();
-    match std::env::var("BGCTL_HOST") {
-        Ok(host) if !here => {
-            let mut command = Command::new("docker");
-            command.args(["exec", "--interactive", &host, "sh", "-c", NGINX_TEST]);
-            command
-        }
-        _ => {
-            assert!(
-                here,
-                "needs nginx here, or BGCTL_HOST with the name of a host container"
-            );
-            let mut command = Command::new("sh");
-            command.args(["-c", NGINX_TEST]);
-            command
-        }
+    if let Ok(host) = std::env::var("BGCTL_HOST") {
+        let mut command = Command::new("docker");
+        command.args(["exec", "--interactive", &host, "sh", "-c", NGINX_TEST]);
+        return command;
     }
+    assert!(
+        Path::new("/usr/sbin/nginx").exists(),
+        "needs nginx here, or BGCTL_HOST with the name of a host container"
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", NGINX_TEST]);
+    command
 }
 
 fn nginx_accepts(sites: &str) -> Output {

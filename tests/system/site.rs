@@ -91,6 +91,36 @@ fn an_upload_that_outlives_its_color_is_answered_by_the_next_one() {
 }
 
 #[test]
+fn an_upload_that_ends_while_its_container_stops_is_answered_by_the_next_one() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "late", 9204).set("drain.timeout", "1s").install();
+    app.switch("v1");
+    let send = |head: &str| {
+        let mut stream = http::connect(host.address()).unwrap();
+        write!(stream, "{head} HTTP/1.1\r\nHost: late.test\r\nConnection: close\r\n").unwrap();
+        stream
+    };
+    // For so long it goes on after SIGTERM without listening, and Docker's proxy goes on to accept connections for it.
+    let mut slow = send("GET /slow?ms=20000");
+    write!(slow, "\r\n").unwrap();
+    let mut upload = send("POST /echo");
+    write!(upload, "Content-Length: 20000\r\n\r\n{:10000}", "").unwrap();
+    let switch = host.spawn(&format!("bgctl switch late {}", app.release("v2")));
+    host.wait_until("systemctl is-active late@9204 | grep deactivating && ! curl -m 1 http://127.0.0.1:9204/health");
+    write!(upload, "{:10000}", "").unwrap();
+    let mut answer = String::new();
+    upload.read_to_string(&mut answer).unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"bytes\":20000"),
+        "{answer}"
+    );
+    assert!(answer.to_lowercase().contains("x-release: v2"), "{answer}");
+    assert!(app.unit_state("blue").starts_with("deactivating"));
+    drop(slow);
+    Host::wait(switch).expect(0);
+}
+
+#[test]
 fn while_the_active_color_is_down_no_request_leaks_to_a_release_that_is_only_staged() {
     let host = Host::with_programs();
     let app = App::program(&host, "leak", 9200)
