@@ -64,7 +64,8 @@ hermetic_tests() {
 
 system_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --test system
+        # They mostly wait, for hosts and for each other.
+        cargo nextest run --test system --test-threads "$(($(nproc) + 1))"
     else
         cargo test --test system
     fi
