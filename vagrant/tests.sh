@@ -54,7 +54,8 @@ run_tests() {
 
 all_tests() {
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --workspace
+        # Those with hosts mostly wait, for hosts and for each other.
+        cargo nextest run --workspace --test-threads "$(($(nproc) + 1))"
     else
         cargo test --workspace --lib --bins --tests --no-fail-fast
     fi

@@ -172,9 +172,10 @@ impl<'h> App<'h> {
     /// Waits until the worker says that it is at a step.
     #[track_caller]
     pub fn wait_for_step(&self, step: &str) {
+        // The status of a worker that has ended stays until the next one.
+        let unit = format!("bgctl-switch@{}", self.name);
         self.host.wait_until(&format!(
-            "systemctl show -P StatusText bgctl-switch@{} | grep -q '^{step}'",
-            self.name
+            "systemctl is-active --quiet {unit} && systemctl show -P StatusText {unit} | grep -q '^{step}'"
         ));
     }
 
