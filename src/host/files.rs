@@ -66,18 +66,54 @@ pub fn remove(path: &Utf8Path) -> eyre::Result<bool> {
 }
 
 /// Makes the folder `path` and those above it where they are missing, and gives it permissions `mode`; says whether
-/// anything changed. Folders above it that are made get the permissions that the umask leaves.
+/// anything changed. Folders above it that are made get 0755, whatever the umask.
 pub fn ensure_dir(path: &Utf8Path, mode: u32) -> eyre::Result<bool> {
     let ensure = || -> eyre::Result<bool> {
-        if path.is_dir() && mode_of(path)? == mode {
-            return Ok(false);
+        if path.is_dir() {
+            if mode_of(path)? == mode {
+                return Ok(false);
+            }
+            fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+        } else {
+            make_dirs(folder_of(path)?)?;
+            make_dir(path, mode)?;
         }
-        fs_err::create_dir_all(path)?;
-        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         sync_dir(folder_of(path)?)?;
         Ok(true)
     };
     ensure().wrap_err_with(|| format!("cannot make the folder {path}"))
+}
+
+/// Makes the folder `path` and those above it where they are missing, 0755 whatever the umask. What is there stays as it is:
+/// it may be another's.
+pub fn make_dirs(path: &Utf8Path) -> eyre::Result<()> {
+    if path.as_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    make_dirs(folder_of(path)?)?;
+    make_dir(path, 0o755).wrap_err_with(|| format!("cannot make the folder {path}"))?;
+    // A path without a slash is in the working folder.
+    match folder_of(path)? {
+        folder if folder.as_str().is_empty() => sync_dir(".".into()),
+        folder => sync_dir(folder),
+    }
+}
+
+/// Another process may have made it meanwhile.
+fn make_dir(path: &Utf8Path, mode: u32) -> eyre::Result<()> {
+    match fs_err::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists || !path.is_dir() => Err(error.into()),
+        _ => Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))?),
+    }
+}
+
+/// Removes a folder where nothing is in it; says whether it is gone by that.
+pub fn remove_empty_dir(path: &Utf8Path) -> eyre::Result<bool> {
+    match fs_err::remove_dir(path) {
+        Ok(()) => sync_dir(folder_of(path)?).map(|()| true),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&error.kind()) => Ok(false),
+        Err(error) => Err(error).wrap_err_with(|| format!("cannot remove the folder {path}")),
+    }
 }
 
 /// Makes `link` a symbolic link to `target`, in place of what is there, by a rename; says whether anything changed.
@@ -222,6 +258,25 @@ mod tests {
         assert!(!ensure_dir(&path, 0o700).unwrap());
         assert_eq!(mode_of(&path).unwrap(), 0o700);
         assert!(names_in(&dir.join("none")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn folders_of_others_stay_as_they_are() {
+        let (_guard, dir) = folder();
+        let (theirs, ours) = (dir.join("theirs"), dir.join("theirs/a/b"));
+        assert!(ensure_dir(&theirs, 0o700).unwrap());
+        // What a host for the careful has.
+        let umask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+        let made = make_dirs(&ours);
+        rustix::process::umask(umask);
+        made.unwrap();
+        make_dirs(&theirs).unwrap();
+        let modes = [&theirs, &dir.join("theirs/a"), &ours].map(|path| mode_of(path).unwrap());
+        assert_eq!(modes, [0o700, 0o755, 0o755]);
+
+        assert!(!remove_empty_dir(&theirs).unwrap());
+        assert!(remove_empty_dir(&ours).unwrap());
+        assert!(!remove_empty_dir(&ours).unwrap());
     }
 
     #[tokio::test]
