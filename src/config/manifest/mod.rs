@@ -1,12 +1,14 @@
 //! The manifest of an app, `APP.toml`.
 
 mod health;
+mod masked;
 mod run;
 mod site;
 #[cfg(test)]
 mod tests;
 mod written;
 
+pub use masked::masked;
 pub(super) use site::certificate;
 
 use std::time::Duration;
