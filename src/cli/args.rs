@@ -90,7 +90,8 @@ pub enum Verb {
 ///
 /// Validates the manifest, writes the template unit APP@.service and the nginx site, creates the cursor as `none` if there is
 /// none, reloads systemd and nginx. Nothing is started: until the first switch the site answers 503. Doing it again with the same
-/// manifest changes nothing; a changed manifest changes what differs.
+/// manifest changes nothing; a changed manifest changes what differs. What is installed counts: an edit of
+/// /etc/bgctl/apps/APP.toml does when that file is installed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -200,7 +201,8 @@ pub struct Abort {
 
 /// Stop, disable and remove what install wrote
 ///
-/// Asks first. Files that were changed by hand since are left in place and named.
+/// Asks first. Refused where the site or the unit was changed by hand since. A cursor in etcd goes for all hosts that share it:
+/// use --keep-state on all of them but the last.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -212,7 +214,7 @@ pub struct Uninstall {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
-    /// Keep releases, journal and cursor
+    /// Keep releases, journal and cursor; installed again it answers 503 until a switch
     #[arg(long)]
     pub keep_state: bool,
 }

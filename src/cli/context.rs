@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 
 use crate::config;
+use crate::host::install;
 use crate::host::layout::Layout;
 use crate::host::machine::Machine;
 use crate::model::{App, AppName, Hinted, Settings};
@@ -44,7 +45,18 @@ impl Context {
         if !path.try_exists()? {
             return Err(Refusal::NotInstalled { app: name.clone() }.into());
         }
-        config::manifest::read(&path)
+        config::manifest::read(&install::manifest(&self.layout, name)?)
+    }
+
+    /// Fails where the app's manifest was edited and not installed: a release would be made of settings that neither its
+    /// unit nor its site has.
+    pub fn refuse_edited(&self, name: &AppName) -> eyre::Result<()> {
+        if !install::is_edited(&self.layout, name)? {
+            return Ok(());
+        }
+        let path = self.layout.manifest(name);
+        let message = format!("cannot switch {name}: {path} was changed, and not installed since");
+        Err(Hinted::new(message, format!("bgctl install {path}")).into())
     }
 
     /// This machine, for `app`.

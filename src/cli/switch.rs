@@ -22,6 +22,7 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
     if verb.follow {
         return follow_open(context, &verb.app, verb.watch).await;
     }
+    context.refuse_edited(&verb.app)?;
     // Both are looked at again under the lock; here they spare a pull that is for nothing.
     refuse_open_switch(context, &verb.app)?;
     let env_file = app

@@ -2,130 +2,107 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use camino::Utf8Path;
-
 use crate::host::files;
-use crate::host::install::{Files, installed};
-use crate::host::machine::Machine;
-use crate::host::nginx::Nginx;
-use crate::model::{App, AppName, Color, Hinted, Settings, UnitName};
-use crate::render::seal::{self, Seal};
+use crate::host::install::{self, Files, Remove};
+use crate::model::{AppName, Color, Hinted, Settings, StoreSettings};
 
 use super::args;
 use super::context::Context;
-use super::install::program;
+use super::install::{explain, program};
 use super::opening::{lock, refuse_open_switch};
 use super::output;
-use super::report::{Exit, Incomplete};
+use super::report::Exit;
 use super::signals::Signals;
 
-/// Asks, and then removes: the site first, so that nginx sends nothing to what is stopped next.
+/// Asks, and then removes.
 pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit> {
     context.require_root_on_host("uninstall")?;
     let app = context.app(&verb.app)?;
-    let settings = context.settings()?;
+    let (settings, layout) = (context.settings()?, &context.layout);
     refuse_open_switch(context, &app.name)?;
+    let manifest = files::read(&layout.manifest(&app.name))?.unwrap_or_default();
+    let written = Files::of(&app, &manifest, &settings, layout, &program()?)?;
+    written.refuse_kept(&app.name, &layout.template_unit(&app.name))?;
     let machine = context.machine(app.clone()).await?;
     // Whether the store can be reached is found out while nothing has changed yet.
-    let cursor = machine.store().await?.get(&app.name).await?;
-    let active = cursor.and_then(|stored| stored.cursor.active);
-    if !verb.yes && !is_agreed(&app.name, active, verb.keep_state)? {
+    let store = machine.store().await?;
+    let active = store.get(&app.name).await?.and_then(|stored| stored.cursor.active);
+    if !verb.yes && !is_agreed(&app.name, active, verb.keep_state, &settings)? {
         output::answer("nothing was removed");
         return Ok(Exit::Refused);
     }
+    let mut signals = Signals::hold()?;
+    // The folder is gone where an uninstall before this one ended in the middle.
+    install::make_state(layout, &app.name)?;
     let _lock = lock(context, &app.name)?;
     refuse_open_switch(context, &app.name)?;
-    let work = remove(context, &app, &settings, &machine, verb.keep_state);
+    let remove = Remove {
+        app: &app,
+        settings: &settings,
+        layout,
+        systemd: machine.systemd(),
+        store,
+        keep_state: verb.keep_state,
+    };
     let why = "finishing; a half-removed installation helps nobody";
-    Signals::hold()?
-        .finish(work, why)
-        .await
-        .map_err(|error| Incomplete(error.wrap_err(format!("{} is only half removed", app.name))))?;
+    let left = signals.finish(install::remove(&remove, &written), why).await;
+    let half = || format!("{} is only half removed; bgctl uninstall goes on with it", app.name);
+    for path in left.map_err(|failed| explain(failed, half()))? {
+        output::warning(&format!(
+            "{path} was left in place: it was changed by hand since bgctl wrote it"
+        ));
+    }
     output::answer(&format!("{} is uninstalled", app.name));
     Ok(Exit::Done)
 }
 
-fn is_agreed(app: &AppName, active: Option<Color>, keep_state: bool) -> eyre::Result<bool> {
+fn is_agreed(app: &AppName, active: Option<Color>, keep_state: bool, settings: &Settings) -> eyre::Result<bool> {
     if !std::io::stdin().is_terminal() {
         let message = format!("cannot ask whether to uninstall {app}: there is no terminal");
         return Err(Hinted::new(message, "say it on the command line: --yes").into());
     }
-    let serving = active
-        .map(|color| format!(" {color} serves now and will stop."))
-        .unwrap_or_default();
-    let state = if keep_state {
-        ""
-    } else {
-        " Its releases, journal and cursor go as well."
-    };
-    output::progress(&format!("Uninstall {app}?{serving}{state} [y/N] "));
+    let question = question(app, active, keep_state, &settings.store);
+    output::progress(&format!("{question} [y/N] "));
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
-async fn remove(
-    context: &Context,
-    app: &App,
-    settings: &Settings,
-    machine: &Machine,
-    keep_state: bool,
-) -> eyre::Result<()> {
-    let (layout, name, systemd) = (&context.layout, &app.name, machine.systemd());
-    let manifest = files::read(&layout.manifest(name))?.unwrap_or_default();
-    let written = Files::of(app, &manifest, settings, layout, &program()?)?;
-    if is_ours(&written.site.path, name)? {
-        Nginx::new(settings.nginx.clone(), systemd.clone())
-            .remove_site(&written.site.path)
-            .await?;
-    }
-    for color in Color::BOTH {
-        let unit = UnitName::instance(name, *app.ports.get(color));
-        systemd.disable(&[&unit]).await?;
-        systemd
-            .stop(&unit, app.run.stop_timeout + std::time::Duration::from_secs(30))
-            .await?;
-        systemd.reset_failed(&unit).await?;
-        let description = layout.description(&unit);
-        if files::remove(&description)?
-            && let Some(folder) = description.parent()
-        {
-            // Whatever else stands there was put there by someone else.
-            fs_err::remove_dir(folder).or_else(|error| match error.kind() {
-                std::io::ErrorKind::DirectoryNotEmpty => Ok(()),
-                _ => Err(error),
-            })?;
+fn question(app: &AppName, active: Option<Color>, keep_state: bool, store: &StoreSettings) -> String {
+    let serving = active
+        .map(|color| format!(" {color} serves now and will stop."))
+        .unwrap_or_default();
+    let state = match (keep_state, store) {
+        (true, _) => "",
+        (false, StoreSettings::Local) => " Its releases, journal and cursor go as well.",
+        (false, StoreSettings::Etcd(_)) => {
+            " Its releases and journal go as well, and its cursor in etcd, for all hosts that share it."
         }
-    }
-    systemd.disable(&[&UnitName::switch(name)]).await?;
-    let is_last = installed(layout)? == [name.clone()];
-    for unit in &written.units {
-        let is_shared = unit.path != layout.template_unit(name);
-        if (!is_shared || is_last) && is_ours(&unit.path, name)? {
-            files::remove(&unit.path)?;
-        }
-    }
-    systemd.daemon_reload().await?;
-    if !keep_state {
-        machine.store().await?.remove(name).await?;
-    }
-    files::remove(&written.manifest.path)?;
-    if !keep_state {
-        fs_err::remove_dir_all(layout.app(name))?;
-    }
-    Ok(())
+    };
+    format!("Uninstall {app}?{serving}{state}")
 }
 
-/// Whether the file is there and as bgctl wrote it; one that a person changed is left, and named.
-fn is_ours(path: &Utf8Path, app: &AppName) -> eyre::Result<bool> {
-    let Some(text) = files::read(path)? else {
-        return Ok(false);
-    };
-    let is_ours = seal::is_intact_support(&text) || seal::check(&text) == Seal::Intact(app.clone());
-    if !is_ours {
-        output::warning(&format!(
-            "{path} was left in place: it was changed by hand since bgctl wrote it"
-        ));
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EtcdSettings;
+
+    #[test]
+    fn the_question_says_what_goes() {
+        let app = AppName::parse("shop").unwrap();
+        let ask = |active, keep_state, store| question(&app, active, keep_state, store);
+        let local = "Uninstall shop? Its releases, journal and cursor go as well.";
+        assert_eq!(ask(None, false, &StoreSettings::Local), local);
+        let kept = ask(Some(Color::Blue), true, &StoreSettings::Local);
+        assert_eq!(kept, "Uninstall shop? blue serves now and will stop.");
+        let etcd = StoreSettings::Etcd(EtcdSettings {
+            endpoints: vec!["http://127.0.0.1:2379".to_owned()],
+            prefix: "/".to_owned(),
+            user: None,
+            ca: None,
+            client: None,
+            timeout: std::time::Duration::from_secs(5),
+        });
+        assert!(ask(None, false, &etcd).ends_with("for all hosts that share it."));
     }
-    Ok(is_ours)
 }

@@ -49,11 +49,6 @@ impl Layout {
         self.below("etc/systemd/system")
     }
 
-    /// The folder that names the units which start at boot: what enabled units link into (`WantedBy=multi-user.target`).
-    pub fn boot_dir(&self) -> Utf8PathBuf {
-        self.unit_dir().join("multi-user.target.wants")
-    }
-
     /// The drop-in by which [`Systemd::describe`](super::systemd::Systemd::describe) keeps a unit's description until the
     /// next boot; systemd writes it.
     pub fn description(&self, unit: &UnitName) -> Utf8PathBuf {
@@ -87,9 +82,14 @@ impl Layout {
 
 /// What each app has.
 impl Layout {
-    /// Its manifest as installed.
+    /// Its manifest, for people: installing it makes it count. Mode 0600.
     pub fn manifest(&self, app: &AppName) -> Utf8PathBuf {
         self.manifests().join(format!("{app}.toml"))
+    }
+
+    /// The manifest that counts: a copy of what was installed. Mode 0600.
+    pub fn installed_manifest(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("manifest.toml")
     }
 
     /// Its rendered template unit.

@@ -3,25 +3,25 @@
 use camino::Utf8Path;
 
 use super::{check, seal};
-use crate::model::Invalid;
+use crate::model::{Invalid, UnitName};
 
 /// The program as the shipped units name it.
 const PACKAGED: &str = "/usr/bin/bgctl";
 
 /// The files that every host needs once, whatever apps it has: path below `/` and contents, sealed by
-/// [`seal::seal_support`]. They call `bgctl` where that is not `/usr/bin/bgctl`.
+/// [`seal::seal_support`]. They call `bgctl` where that is not `/usr/bin/bgctl`; `nginx` is nginx's unit.
 ///
 /// Fails with [`Invalid`] where the path cannot stand in a unit file.
-pub fn support(bgctl: &Utf8Path) -> Result<[(&'static str, String); 2], Invalid> {
+pub fn support(bgctl: &Utf8Path, nginx: &UnitName) -> Result<[(String, String); 2], Invalid> {
     let bgctl = check::program("the path of bgctl", bgctl)?.replace('%', "%%");
     let file = |text: &str| seal::seal_support(&text.replace(PACKAGED, &bgctl));
     Ok([
         (
-            "etc/systemd/system/bgctl-switch@.service",
+            "etc/systemd/system/bgctl-switch@.service".to_owned(),
             file(include_str!("../../units/bgctl-switch@.service")),
         ),
         (
-            "etc/systemd/system/nginx.service.d/bgctl.conf",
+            format!("etc/systemd/system/{nginx}.d/bgctl.conf"),
             file(include_str!("../../units/nginx.service.d/bgctl.conf")),
         ),
     ])
@@ -33,11 +33,13 @@ mod tests {
 
     #[test]
     fn the_running_program_is_called() {
-        let [(_, switch), (_, nginx)] = support("/opt/x%/bgctl".into()).unwrap();
+        let unit = UnitName::service("openresty.service").unwrap();
+        let [(_, switch), (path, nginx)] = support("/opt/x%/bgctl".into(), &unit).unwrap();
+        assert_eq!(path, "etc/systemd/system/openresty.service.d/bgctl.conf");
         assert!(switch.contains("ExecStart=/opt/x%%/bgctl run %i\n"), "{switch}");
         assert!(!switch.contains(PACKAGED));
         assert!(seal::is_intact_support(&switch) && seal::is_intact_support(&nginx));
-        assert!(support("/opt/my tools/bgctl".into()).is_err());
+        assert!(support("/opt/my tools/bgctl".into(), &unit).is_err());
     }
 
     #[test]

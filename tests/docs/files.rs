@@ -26,7 +26,7 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
         format!("{}/*.conf", site.include),
         format!("{}/", layout.app(&app)),
     ]);
-    let support = render::support("/usr/local/bin/bgctl".into()).unwrap();
+    let support = render::support("/usr/local/bin/bgctl".into(), &nginx.unit).unwrap();
     paths.extend(support.into_iter().map(|(path, _)| layout.below(path).to_string()));
 
     let port = Port::new(9001).unwrap();
@@ -34,6 +34,7 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
     let names = BTreeSet::from([
         name(layout.env_file(&app, port)).replace("9001", "PORT"),
         name(layout.cursor(&app)),
+        name(layout.installed_manifest(&app)),
         name(layout.flag_dir(&app)) + "/",
         name(layout.releases_dir(&app)) + "/",
         name(layout.switches_dir(&app)) + "/",

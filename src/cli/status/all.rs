@@ -12,7 +12,7 @@ use crate::cli::output;
 use crate::cli::report::Exit;
 use crate::config;
 use crate::host::flag;
-use crate::host::install::installed;
+use crate::host::install::{installed, manifest};
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, Stored, SwitchId, UnitName};
@@ -64,9 +64,12 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
                 ..Cursor::default()
             },
         };
-        let (state, mut note) = match (cursor.active, config::manifest::read(&layout.manifest(&app))) {
-            (Some(color), Ok(manifest)) => {
-                let unit = UnitName::instance(&app, *manifest.ports.get(color));
+        let (state, mut note) = match (
+            cursor.active,
+            manifest(layout, &app).and_then(|path| config::manifest::read(&path)),
+        ) {
+            (Some(color), Ok(installed)) => {
+                let unit = UnitName::instance(&app, *installed.ports.get(color));
                 (Some(states.get(&unit).copied().unwrap_or_default()), None)
             }
             (_, Ok(_)) => (None, None),

@@ -10,10 +10,10 @@ use crate::cli::install::program;
 use crate::cli::output;
 use crate::cli::report::Exit;
 use crate::host::docker::Docker;
-use crate::host::install::Files;
+use crate::host::install::{self, Files};
 use crate::host::switches::Switches;
 use crate::host::systemd::{Systemd, UnitState};
-use crate::host::{files, flag, nginx, probe, releases};
+use crate::host::{flag, nginx, probe, releases};
 use crate::journal::StepState;
 use crate::model::{ActiveState, App, Color, Cursor, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitName};
 use crate::store::Store;
@@ -133,8 +133,7 @@ async fn read_cursor(context: &Context, app: &App, settings: &Settings) -> eyre:
 
 /// What differs from what an install would write now.
 fn drift(context: &Context, app: &App, settings: &Settings) -> eyre::Result<Vec<String>> {
-    let manifest = files::read(&context.layout.manifest(&app.name))?.unwrap_or_default();
-    let files = Files::of(app, &manifest, settings, &context.layout, &program()?)?;
+    let files = Files::of(app, "", settings, &context.layout, &program()?)?;
     let differs = files
         .rendered()
         .filter(|change| change.is_needed())
@@ -142,7 +141,10 @@ fn drift(context: &Context, app: &App, settings: &Settings) -> eyre::Result<Vec<
             None => format!("{} is missing; bgctl install writes it again", change.path),
             Some(_) => format!("{} is not what bgctl install would write", change.path),
         });
-    Ok(differs.collect())
+    let path = context.layout.manifest(&app.name);
+    let edited = install::is_edited(&context.layout, &app.name)?
+        .then(|| format!("{path} was changed, and not installed since: bgctl install {path}"));
+    Ok(differs.chain(edited).collect())
 }
 
 async fn gather_color(

@@ -61,16 +61,32 @@ pub async fn health(site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::
         .wrap_err_with(|| format!("cannot ask for the health of the active color through nginx ({door})"))
 }
 
-/// Asks for the color until the answer is one. Fails after `patience` with the last answer.
-pub(super) async fn wait_for_color(site: &Site, socket: &Utf8Path, patience: Duration) -> eyre::Result<()> {
+/// Asks for the color until the answer is one. Fails after `patience` with the last answer, and where it is not `expected`.
+pub(super) async fn wait_for_color(
+    site: &Site,
+    socket: &Utf8Path,
+    expected: Option<Color>,
+    patience: Duration,
+) -> eyre::Result<()> {
     let began = Instant::now();
     loop {
         match color(site, socket).await {
-            Ok(_) => return Ok(()),
+            Ok(told) if told == expected => return Ok(()),
+            Ok(told) if began.elapsed() >= patience => return Err(unseen(told, expected)),
             Err(error) if began.elapsed() >= patience => return Err(error),
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            _ => tokio::time::sleep(PAUSE).await,
         }
     }
+}
+
+/// nginx looks at the flag as its workers' user.
+fn unseen(told: Option<Color>, flag: Option<Color>) -> eyre::Report {
+    let (told, flag) = (Color::or_none(told), Color::or_none(flag));
+    Hinted::new(
+        format!("nginx says {told}, and the flag says {flag}"),
+        "nginx's workers must be able to look into /var/lib/bgctl and what is in it: see the permissions with `namei -l`",
+    )
+    .into()
 }
 
 fn wrong(answer: &Answer) -> eyre::Report {

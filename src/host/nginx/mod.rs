@@ -17,7 +17,7 @@ pub use self::ask::{Health, color, health};
 use super::command::{Command, Failed};
 use super::files;
 use super::systemd::Systemd;
-use crate::model::{Hinted, NginxSettings, Site};
+use crate::model::{Color, Hinted, NginxSettings, Site};
 
 /// How long a check of the configuration, or its reload, may take.
 const CHECK: Duration = Duration::from_secs(60);
@@ -30,6 +30,17 @@ const PROOF: Duration = Duration::from_secs(10);
 pub struct Nginx {
     settings: NginxSettings,
     systemd: Systemd,
+}
+
+/// What shows that nginx serves a site.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// Its second look.
+    pub socket: &'a Utf8Path,
+    /// The color that its flag names.
+    pub color: Option<Color>,
 }
 
 impl Nginx {
@@ -60,16 +71,18 @@ impl Nginx {
         before.wait_for_new(PROOF).await
     }
 
-    /// Puts the site `text` at `path`, makes nginx serve it, and proves that: `site` answers, or its second look on
-    /// `socket` where it has no plain HTTP on a loopback address. Says whether anything changed.
+    /// Puts the site `text` at `path`, makes nginx serve it, and proves that: the site answers, or its second look on
+    /// `socket` where it has no plain HTTP on a loopback address, with the color that the flag names. Says whether anything
+    /// changed.
     ///
     /// Fails where nginx does not run, refuses the configuration, does not take it, or answers otherwise; then the file
     /// that was there before is back and nginx serves that, unless the error says otherwise.
-    pub async fn put_site(&self, path: &Utf8Path, text: &str, site: &Site, socket: &Utf8Path) -> eyre::Result<bool> {
-        if files::read(path)?.as_deref() == Some(text) && color(site, socket).await.is_ok() {
+    pub async fn put_site(&self, path: &Utf8Path, text: &str, proof: &Proof<'_>) -> eyre::Result<bool> {
+        let told = || color(proof.site, proof.socket);
+        if files::read(path)?.as_deref() == Some(text) && told().await.is_ok_and(|told| told == proof.color) {
             return Ok(false);
         }
-        self.change(path, Some(text), Some((site, socket))).await?;
+        self.change(path, Some(text), Some(proof)).await?;
         Ok(true)
     }
 
@@ -83,7 +96,7 @@ impl Nginx {
         Ok(true)
     }
 
-    async fn change(&self, path: &Utf8Path, text: Option<&str>, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
+    async fn change(&self, path: &Utf8Path, text: Option<&str>, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
         self.needs_to_run().await?;
         let old = files::read(path)?;
         put(path, text)?;
@@ -111,15 +124,15 @@ impl Nginx {
         Err(hinted_as(&error, report))
     }
 
-    async fn check(&self, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
+    async fn check(&self, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
         let warnings = self.test().await?;
-        proof.map_or(Ok(()), |(site, _)| no_conflict(site, &warnings))
+        proof.map_or(Ok(()), |proof| no_conflict(proof.site, &warnings))
     }
 
-    async fn serve(&self, proof: Option<(&Site, &Utf8Path)>) -> eyre::Result<()> {
+    async fn serve(&self, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
         self.reload().await?;
         match proof {
-            Some((site, socket)) => ask::wait_for_color(site, socket, PROOF).await,
+            Some(proof) => ask::wait_for_color(proof.site, proof.socket, proof.color, PROOF).await,
             None => Ok(()),
         }
     }

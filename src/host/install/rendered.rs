@@ -1,0 +1,158 @@
+//! The files of an app: as they are, and as they will be.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::host::files;
+use crate::host::layout::Layout;
+use crate::model::{App, AppName, Hinted, Settings};
+use crate::render::{self, seal};
+
+/// A file to be written: what is there, and what will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where.
+    pub path: Utf8PathBuf,
+    /// What is there now.
+    pub old: Option<String>,
+    /// What will be there.
+    pub new: String,
+    /// Its permissions.
+    pub mode: u32,
+}
+
+impl Change {
+    fn of(path: Utf8PathBuf, new: String, mode: u32) -> eyre::Result<Self> {
+        let old = files::read(&path)?;
+        Ok(Self { path, old, new, mode })
+    }
+
+    /// Whether anything differs.
+    pub fn is_needed(&self) -> bool {
+        self.old.as_ref() != Some(&self.new)
+    }
+}
+
+/// All files of an app outside of its state folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The nginx site.
+    pub site: Change,
+    /// The template unit and the units that all apps share.
+    pub units: Vec<Change>,
+    /// The manifest, for people to read and edit.
+    pub manifest: Change,
+    /// The manifest, for bgctl: what was installed.
+    pub installed: Change,
+}
+
+impl Files {
+    /// Those of `app` as they are and will be. Fails where one cannot be read or rendered.
+    pub fn of(
+        app: &App,
+        manifest: &str,
+        settings: &Settings,
+        layout: &Layout,
+        program: &Utf8Path,
+    ) -> eyre::Result<Self> {
+        let name = &app.name;
+        let host = Layout::default();
+        let site = render::site(app, &host.app(name), &host.socket(name))?;
+        let unit = render::unit(app, program, &settings.docker)?;
+        Ok(Self {
+            site: Change::of(layout.site(name, &settings.nginx), site, 0o644)?,
+            units: std::iter::once(Change::of(layout.template_unit(name), unit, 0o644))
+                .chain(
+                    render::support(program, &settings.nginx.unit)?
+                        .into_iter()
+                        .map(|(path, text)| Change::of(layout.below(path), text, 0o644)),
+                )
+                .collect::<eyre::Result<_>>()?,
+            manifest: Change::of(layout.manifest(name), manifest.to_owned(), 0o600)?,
+            installed: Change::of(layout.installed_manifest(name), manifest.to_owned(), 0o600)?,
+        })
+    }
+
+    /// Fails where a file that is there was not written by bgctl for `app`, or was changed since.
+    pub fn refuse_foreign(&self, app: &AppName) -> eyre::Result<()> {
+        self.rendered().try_for_each(|change| {
+            let (path, again) = (&change.path, "install again");
+            match alien(app, change) {
+                None => Ok(()),
+                Some(alien) => Err(alien.refused(&format!("cannot write {path}"), path, again)),
+            }
+        })
+    }
+
+    /// Fails where the site or the template unit is there and not as bgctl wrote it for `app`: it could not be removed, and
+    /// would be left without what it needs.
+    pub fn refuse_kept(&self, app: &AppName, template: &Utf8Path) -> eyre::Result<()> {
+        let own = self
+            .rendered()
+            .filter(|change| *change == &self.site || change.path == template);
+        for change in own {
+            let (path, again) = (&change.path, "uninstall again");
+            if let Some(alien) = alien(app, change) {
+                return Err(alien.refused(&format!("cannot remove {path}"), path, again));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that bgctl rendered.
+    pub fn rendered(&self) -> impl Iterator<Item = &Change> {
+        std::iter::once(&self.site).chain(&self.units)
+    }
+
+    /// All of them, in the order in which a new host gets them.
+    pub fn all(&self) -> impl Iterator<Item = &Change> {
+        self.rendered().chain([&self.installed, &self.manifest])
+    }
+}
+
+/// Why a file is not bgctl's to change.
+enum Alien {
+    Edited,
+    Of(AppName),
+    Foreign,
+}
+
+impl Alien {
+    fn refused(self, what: &str, path: &Utf8Path, again: &str) -> eyre::Report {
+        let (why, hint) = match self {
+            Self::Edited => (
+                "it was changed by hand since bgctl wrote it".to_owned(),
+                format!("move your changes to a drop-in or to nginx's include folder, remove {path}, and {again}"),
+            ),
+            Self::Of(owner) => (
+                format!("it belongs to the app {owner}"),
+                "give this app another name".to_owned(),
+            ),
+            Self::Foreign => (
+                "it was not written by bgctl".to_owned(),
+                format!("move {path} away, or give this app another name"),
+            ),
+        };
+        Hinted::new(format!("{what}: {why}"), hint).into()
+    }
+}
+
+fn alien(app: &AppName, change: &Change) -> Option<Alien> {
+    let old = change.old.as_ref()?;
+    if seal::is_intact_support(old) {
+        return None;
+    }
+    if seal::is_support(old) {
+        return Some(Alien::Edited);
+    }
+    match seal::check(old) {
+        seal::Seal::Intact(owner) if owner == *app => None,
+        seal::Seal::Intact(owner) => Some(Alien::Of(owner)),
+        seal::Seal::Edited(_) => Some(Alien::Edited),
+        seal::Seal::Foreign => Some(Alien::Foreign),
+    }
+}
+
+/// Whether a file that is there is as bgctl wrote it for `app`.
+pub(super) fn is_ours(app: &AppName, change: &Change) -> bool {
+    alien(app, change).is_none()
+}
