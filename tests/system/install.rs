@@ -180,3 +180,60 @@ fn a_site_of_somebody_else_that_nginx_refuses_is_blamed_and_left() {
     host.succeed(&format!("rm {broken}"));
     app.install().bgctl("uninstall", "--yes").expect(0);
 }
+
+#[test]
+fn what_is_pinned_keeps_its_ports_and_its_kind() {
+    let host = lone_host();
+    let _alone = alone(&host);
+    let app = App::docker(&host, "pinned", 9320).install();
+    app.switch("v1");
+    host.succeed("systemctl disable --now pinned@9320");
+    let before = everything(&host);
+    host.succeed("sed 's/9320/9329/' /etc/bgctl/apps/pinned.toml >/root/moved.toml");
+    let refused = host.bgctl("install /root/moved.toml").expect(3);
+    assert!(refused.error().ends_with("release v1 is pinned to it"), "{refused:?}");
+    host.succeed(
+        "sed 's,^image.*,exec = \"/bin/sleep\",; /^container_port/d' /etc/bgctl/apps/pinned.toml >/root/kind.toml",
+    );
+    let refused = host.bgctl("install /root/kind.toml").expect(3);
+    assert!(
+        refused.error().starts_with("cannot make pinned run a program: "),
+        "{refused:?}"
+    );
+    assert_unchanged(&host, &before);
+    app.bgctl("uninstall", "--yes").expect(0);
+}
+
+#[test]
+fn a_manifest_that_was_edited_counts_when_it_is_installed() {
+    let host = lone_host();
+    let _alone = alone(&host);
+    let app = App::docker(&host, "edited", 9322).install();
+    host.succeed("sed -i 's/^name/# mine\\nname/' /etc/bgctl/apps/edited.toml");
+    let refused = app.try_switch("v1").expect(3);
+    assert!(
+        refused.stderr.contains("bgctl install /etc/bgctl/apps/edited.toml"),
+        "{refused:?}"
+    );
+    assert_eq!(app.status()["problems"].as_array().unwrap().len(), 1);
+    host.bgctl("install /etc/bgctl/apps/edited.toml").expect(0);
+    app.switch("v1");
+    app.bgctl("uninstall", "--yes").expect(0);
+}
+
+#[test]
+fn a_flag_that_nginx_cannot_see_is_found_at_once() {
+    let host = lone_host();
+    let _alone = alone(&host);
+    let app = App::docker(&host, "unseen", 9324).install();
+    host.succeed("mkdir -p /root/bgctl && cp -a /var/lib/bgctl/. /root/bgctl/");
+    host.succeed("mv /var/lib/bgctl /var/lib/bgctl.kept && ln -s /root/bgctl /var/lib/bgctl && chmod 700 /root");
+    let refused = app.try_install();
+    host.succeed("rm /var/lib/bgctl && mv /var/lib/bgctl.kept /var/lib/bgctl && rm -r /root/bgctl");
+    let refused = refused.expect(3);
+    assert!(
+        refused.error().contains("nginx says blue, and the flag says none"),
+        "{refused:?}"
+    );
+    app.bgctl("uninstall", "--yes").expect(0);
+}

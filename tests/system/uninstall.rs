@@ -58,10 +58,47 @@ fn with_its_state_kept_an_app_goes_on_where_it_was() {
     host.succeed("test -e /var/lib/bgctl/kept/releases/v2.json");
     host.fail("systemctl is-active kept@9315");
     let app = app.install();
-    // Nothing runs: what was active has to be started, and the release before it is still known.
-    host.succeed("systemctl start kept@9315");
-    assert_eq!(app.get("/").header("x-release"), "v2");
+    // Nothing runs, and nothing is sent to what does not; the release before is still known.
+    assert_eq!(app.get("/").status, 503);
     app.bgctl("rollback", "").expect(0);
     app.is_served_by("v1", "blue");
     app.bgctl("uninstall", "--yes").expect(0);
+}
+
+#[test]
+fn what_was_changed_by_hand_keeps_all_that_it_needs() {
+    let host = lone_host();
+    let _alone = alone(&host);
+    let app = App::docker(&host, "mine", 9316).install();
+    app.switch("v1");
+    let before = everything(&host);
+    for path in [
+        "/etc/nginx/sites-enabled/mine.conf",
+        "/etc/systemd/system/mine@.service",
+    ] {
+        host.succeed(&format!("cp -a {path} /root/kept && echo '# mine' >>{path}"));
+        let refused = app.bgctl("uninstall", "--yes").expect(3);
+        assert!(
+            refused.error().starts_with(&format!("cannot remove {path}: ")),
+            "{refused:?}"
+        );
+        host.succeed(&format!("mv /root/kept {path}"));
+        app.is_served_by("v1", "blue");
+    }
+    assert_eq!(files(&before), files(&everything(&host)));
+    app.bgctl("uninstall", "--yes").expect(0);
+}
+
+#[test]
+fn a_removal_that_ended_in_the_middle_is_mended_by_another_one() {
+    let host = lone_host();
+    let _alone = alone(&host);
+    let before = everything(&host);
+    let app = App::docker(&host, "middle", 9318).install();
+    host.succeed(
+        "rm -r /var/lib/bgctl/middle /etc/nginx/sites-enabled/middle.conf /etc/systemd/system/middle@.service",
+    );
+    app.bgctl("uninstall", "--yes").expect(0);
+    assert_eq!(files(&before), files(&everything(&host)));
+    assert!(!host.succeed("nginx -T 2>&1").contains("middle"));
 }
