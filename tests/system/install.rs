@@ -197,7 +197,9 @@ fn what_is_pinned_keeps_its_ports_and_its_kind() {
     );
     let refused = host.bgctl("install /root/kind.toml").expect(3);
     assert!(
-        refused.error().starts_with("cannot make pinned run a program: "),
+        refused
+            .error()
+            .starts_with("cannot make pinned run a program of the host "),
         "{refused:?}"
     );
     assert_unchanged(&host, &before);

@@ -118,25 +118,24 @@ async fn check_old_ports(
 }
 
 /// A template unit runs images or programs. What is pinned is of one of these kinds, and has to start again after a crash.
+/// After an uninstall that kept it nothing starts it.
 fn check_runtime(app: &App, layout: &Layout) -> eyre::Result<()> {
+    if !layout.manifest(&app.name).try_exists()? {
+        return Ok(());
+    }
     for color in Color::BOTH {
         let Some(id) = releases::pinned(layout, &app.name, *app.ports.get(color))? else {
             continue;
         };
         let release = Releases::new(layout, &app.name).read(&id)?;
         let (now, then) = match (&app.run.runtime, &release.artifact) {
-            (Runtime::Docker(_), Artifact::Program { .. }) => ("an image", "a program"),
-            (Runtime::Program(_), Artifact::Image { .. }) => ("a program", "an image"),
+            (Runtime::Docker(_), Artifact::Program { .. }) => ("an image", "a program of the host"),
+            (Runtime::Program(_), Artifact::Image { .. }) => ("a program of the host", "an image"),
             _ => continue,
         };
-        let message = format!(
-            "cannot make {} run {now}: release {id}, pinned to {color}, is {then}",
-            app.name
-        );
-        let hint = format!(
-            "give it another name, or uninstall it first: bgctl uninstall {}",
-            app.name
-        );
+        let name = &app.name;
+        let message = format!("cannot make {name} run {now} from now on: release {id}, pinned to {color}, is {then}");
+        let hint = format!("uninstall and install it again: bgctl uninstall {name} --keep-state");
         return Err(Hinted::new(message, hint).into());
     }
     Ok(())
