@@ -186,7 +186,8 @@ pub struct Status {
 
 /// Take back the switch that is running, or stuck
 ///
-/// Possible until the old color is drained; from there on a switch only goes forward.
+/// Possible until the old color is drained; from there on a switch only goes forward. Exits with 0 when all is as it was before,
+/// and with 3 when it was too late.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
