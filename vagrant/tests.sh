@@ -35,7 +35,7 @@ run_tests() {
     check "format" cargo fmt --all --check
     check "lints" cargo clippy --quiet --workspace --all-targets -- --deny warnings
     check "shell scripts" shellcheck -x vagrant/sandbox vagrant/demo vagrant/push-release vagrant/walk \
-        vagrant/container/init vagrant/provision/*.sh .ci/run
+        vagrant/container/init vagrant/provision/*.sh tests/bench/article.sh .ci/run
     check "licences and sources" cargo deny --log-level error check licenses bans sources
 
     stage "building bgctl" cargo build --release --package bgctl

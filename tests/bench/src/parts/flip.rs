@@ -1,0 +1,66 @@
+//! How exactly the traffic moves, and what requests notice of a switch.
+
+use std::time::Duration;
+
+use crate::Effort;
+use crate::app::{App, Runtime};
+use crate::figure::Figure;
+use crate::load::Load;
+
+/// Requests a second, half of them POST.
+const RATE: u32 = 1000;
+/// Calm between two switches, to compare with.
+const CALM: Duration = Duration::from_millis(500);
+
+/// Switches, with requests flowing.
+pub fn measure(effort: Effort) -> eyre::Result<Vec<Figure>> {
+    let app = App::install("bench-flip", Runtime::Program, 9321, "", "")?;
+    let load = Load::start(80, &app.host(), RATE, &[])?;
+    let mut switches = Vec::new();
+    for _ in 0..effort.runs(40, 10) {
+        switches.push(app.switch()?);
+        std::thread::sleep(CALM);
+    }
+    let loaded = load.end()?;
+
+    let (mut from_promote, mut from_flag) = (Vec::new(), Vec::new());
+    for switch in &switches {
+        let is_old = |sample: &crate::load::Sample| sample.color == switch.from();
+        from_promote.push(loaded.last_of_old(switch.done("promote")?, switch.ended, is_old));
+        from_flag.push(loaded.last_of_old(switch.started("flip")?, switch.ended, is_old));
+    }
+    let spans: Vec<_> = switches.iter().map(|switch| (switch.began, switch.ended)).collect();
+    // From the promote on, when bgctl alone is at work; before that the new instance starts on the same processors.
+    let moves: eyre::Result<Vec<_>> = switches
+        .iter()
+        .map(|switch| Ok((switch.done("promote")?, switch.done("drain")?)))
+        .collect();
+    let calm = loaded.p99(&spans, false);
+    Ok(vec![
+        Figure::count(
+            "failed, of everything",
+            "requests",
+            effort.runs(40, 10),
+            loaded.report.failed,
+        )
+        .at_most(0.0),
+        Figure::new("last answer of the old color, after the promote", "ms", &from_promote)
+            .at_most(1.0)
+            .never_above(3.0),
+        Figure::new("last answer of the old color, after the flip begins", "ms", &from_flag),
+        Figure::new("p99 of requests between switches", "ms", &[calm]),
+        Figure::new("p99 of requests during switches", "ms", &[loaded.p99(&spans, true)]),
+        Figure::new(
+            "p99 during switches to between",
+            "ratio",
+            &[loaded.p99(&spans, true) / calm],
+        )
+        .at_most(1.2),
+        Figure::new(
+            "p99 from promote to drained, to between",
+            "ratio",
+            &[loaded.p99(&moves?, true) / calm],
+        )
+        .at_most(1.2),
+    ])
+}
