@@ -4,7 +4,6 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use eyre::WrapErr as _;
@@ -187,19 +186,6 @@ impl Lock {
         };
         take().wrap_err_with(|| format!("cannot lock {path}"))
     }
-
-    /// Takes the lock as [`Lock::try_take`], and waits up to `patience` for it.
-    pub async fn wait(path: &Utf8Path, patience: Duration) -> eyre::Result<Option<Self>> {
-        const LOOK: Duration = Duration::from_millis(20);
-        let deadline = Instant::now() + patience;
-        loop {
-            let lock = Self::try_take(path)?;
-            if lock.is_some() || Instant::now() >= deadline {
-                return Ok(lock);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -279,15 +265,14 @@ mod tests {
         assert!(!remove_empty_dir(&ours).unwrap());
     }
 
-    #[tokio::test]
-    async fn a_lock_is_held_once() {
+    #[test]
+    fn a_lock_is_held_once() {
         let (_guard, dir) = folder();
         let path = dir.join("lock");
         let held = Lock::try_take(&path).unwrap();
         assert!(held.is_some());
         assert!(Lock::try_take(&path).unwrap().is_none());
-        let waiting = Lock::wait(&path, Duration::from_secs(10));
-        let (taken, ()) = tokio::join!(waiting, async { drop(held) });
-        assert!(taken.unwrap().is_some());
+        drop(held);
+        assert!(Lock::try_take(&path).unwrap().is_some());
     }
 }

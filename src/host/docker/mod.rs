@@ -89,11 +89,6 @@ impl Docker {
         }
     }
 
-    /// Whether an image is on this host.
-    pub async fn exists(&self, image: &PinnedImage) -> eyre::Result<bool> {
-        Ok(self.inspect(&image.to_string()).await?.is_some())
-    }
-
     /// Waits until `container` runs. Fails where the engine cannot tell.
     pub async fn runs(&self, container: &str) -> eyre::Result<()> {
         loop {
