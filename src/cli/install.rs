@@ -14,7 +14,7 @@ use super::args;
 use super::context::{Context, require_root};
 use super::opening::{lock, refuse_open_switch};
 use super::output;
-use super::report::{Exit, Incomplete};
+use super::report::{Ends, Exit};
 use super::signals::Signals;
 
 /// Validates, writes what differs, and makes systemd and nginx take it up.
@@ -122,6 +122,6 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
 pub fn explain(failed: Failed, half: String) -> eyre::Report {
     match failed {
         Failed::TakenBack(error) => error,
-        Failed::HalfDone(error) => Incomplete(error.wrap_err(half)).into(),
+        Failed::HalfDone(error) => Ends::with(Exit::Failed)(error.wrap_err(half)).into(),
     }
 }

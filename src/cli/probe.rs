@@ -13,7 +13,7 @@ use crate::model::{Color, HealthCheck};
 use super::args;
 use super::context::Context;
 use super::output;
-use super::report::{Exit, Incomplete};
+use super::report::{Ends, Exit};
 
 /// Waits until the instance is healthy, telling systemd what the last try said.
 pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
@@ -32,9 +32,9 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
     let waited = tokio::select! {
         waited = wait => waited,
         ended = main_process_ended() => {
-            ended.map_err(Incomplete)?;
+            ended.map_err(Ends::with(Exit::Failed))?;
             let error = eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port);
-            return Err(Incomplete(error).into());
+            return Err(Ends::with(Exit::Failed)(error).into());
         }
     };
     match waited {
@@ -47,7 +47,7 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
             tell(&format!("not healthy, and left running since it is active: {error}"));
             output::warning(&format!("{error:#}; it is the active color, and is left running"));
         }
-        Err(error) => return Err(Incomplete(error).into()),
+        Err(error) => return Err(Ends::with(Exit::Failed)(error).into()),
     }
     Ok(Exit::Done)
 }

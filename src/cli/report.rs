@@ -47,11 +47,6 @@ impl From<Outcome> for Exit {
 #[error("{0}")]
 pub struct Busy(pub String);
 
-/// An error after the first change: what had been done by then was taken back where it could be.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-pub struct Incomplete(pub eyre::Report);
-
 /// An error that ends the program with an exit code of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause:#}")]
@@ -83,9 +78,8 @@ pub fn exit_code(result: eyre::Result<Exit>) -> ExitCode {
 /// Prints an error and its hint to stderr.
 pub fn report(error: &eyre::Report) {
     let refusal = error.downcast_ref::<Refusal>().and_then(Refusal::hint);
-    let incomplete = error.downcast_ref::<Incomplete>().map(|Incomplete(cause)| cause);
     let ends = error.downcast_ref::<Ends>().map(|ends| &ends.cause);
-    let hinted = Hinted::find(incomplete.or(ends).unwrap_or(error));
+    let hinted = Hinted::find(ends.unwrap_or(error));
     let hint = hinted.map(|hinted| hinted.hint().to_owned()).or(refusal);
     let details = hinted.map(Hinted::details).unwrap_or_default();
     output::error(&format!("{error:#}"), details, hint.as_deref());
@@ -99,8 +93,6 @@ fn classify(error: &eyre::Report) -> Exit {
         Exit::Busy
     } else if let Some(ends) = error.downcast_ref::<Ends>() {
         ends.exit
-    } else if error.is::<Incomplete>() {
-        Exit::Failed
     } else if error.is::<Refusal>() {
         Exit::Refused
     } else if error.chain().any(is_invalid) {
@@ -130,7 +122,10 @@ mod tests {
             classify(&eyre::Report::from(Invalid::new("no")).wrap_err("cannot read x")),
             Exit::Usage
         );
-        assert_eq!(classify(&Incomplete(eyre::eyre!("half")).into()), Exit::Failed);
+        assert_eq!(
+            classify(&Ends::with(Exit::Failed)(eyre::eyre!("half")).into()),
+            Exit::Failed
+        );
         assert_eq!(classify(&eyre::eyre!("etcd is away")), Exit::Refused);
         let stuck = Ends::with(Exit::Stuck)(Invalid::new("no").into());
         assert_eq!(classify(&stuck.into()), Exit::Stuck);

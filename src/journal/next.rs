@@ -49,8 +49,8 @@ pub fn next<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Nex
     }
 }
 
-/// Whether a switch with this plan can still be taken back after these events: it is not finished, and the old color was
-/// not yet drained.
+/// Whether a switch with this plan, which is open, can still be taken back after these events: the end of the old color has
+/// not begun.
 pub fn can_be_taken_back<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> bool {
     let mut state = State::default();
     for event in events {

@@ -3,21 +3,16 @@
 //! The site goes first, so that nginx sends nothing to what is stopped next; the manifest goes last, since it tells that the
 //! app is installed, and as long as it does the same again goes on with what is left.
 
-use std::time::Duration;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rendered::{Files, is_ours};
 use super::{Failed, installed};
 use crate::host::layout::Layout;
 use crate::host::nginx::{self, Nginx};
-use crate::host::systemd::Systemd;
+use crate::host::systemd::{self, Systemd};
 use crate::host::{files, flag};
 use crate::model::{App, Color, Settings, UnitName};
 use crate::store::Store;
-
-/// How long systemd may take to stop an instance beyond the time that the app itself is given.
-const STOP_MARGIN: Duration = Duration::from_secs(30);
 
 /// What an app is removed from.
 #[derive(Debug)]
@@ -83,7 +78,7 @@ impl Remove<'_> {
 
     async fn stop(&self, unit: &UnitName) -> eyre::Result<()> {
         self.disable(unit).await?;
-        let patience = self.app.run.stop_timeout + STOP_MARGIN;
+        let patience = self.app.run.stop_timeout + systemd::JOB_MARGIN;
         self.systemd.stop(unit, patience).await?;
         self.systemd.reset_failed(unit).await?;
         let description = self.layout.description(unit);

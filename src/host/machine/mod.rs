@@ -21,11 +21,9 @@ use crate::store::Store;
 use crate::host::layout::Layout;
 use crate::host::releases::{self, Releases};
 use crate::host::switches::{Log, Switches};
-use crate::host::systemd::Systemd;
+use crate::host::systemd::{self, Systemd};
 use crate::host::{files, flag, logs, probe, verify};
 
-/// How long a job may take beyond the time that the app itself is given.
-const JOB_MARGIN: Duration = Duration::from_secs(30);
 /// How many lines of its log a failed instance shows.
 const LOG_LINES: usize = 15;
 
@@ -130,7 +128,9 @@ impl Machine {
             .wrap_err_with(|| format!("cannot start {unit}"))?;
         let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
         let started = async {
-            self.systemd.start(&unit, release.health.deadline + JOB_MARGIN).await?;
+            self.systemd
+                .start(&unit, release.health.deadline + systemd::JOB_MARGIN)
+                .await?;
             // systemd leaves alone what runs, and what runs may hang; and a unit that somebody adapted may have no gate.
             let mut health = release.health.clone();
             if !was_up {
@@ -173,7 +173,9 @@ impl Machine {
         if flag::read(&self.flags())? == Some(color) {
             eyre::bail!("cannot stop {unit}: nginx sends requests to it");
         }
-        self.systemd.stop(&unit, self.app.run.stop_timeout + JOB_MARGIN).await?;
+        self.systemd
+            .stop(&unit, self.app.run.stop_timeout + systemd::JOB_MARGIN)
+            .await?;
         self.systemd.reset_failed(&unit).await
     }
 }

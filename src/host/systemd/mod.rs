@@ -19,6 +19,9 @@ use self::job::Ended;
 pub use self::state::{Load, MainExit, UnitState};
 use crate::model::{ActiveState, Hint as _, Hinted, UnitName};
 
+/// How long a job of an instance may take beyond the time that the app itself is given.
+pub const JOB_MARGIN: Duration = Duration::from_secs(30);
+
 /// How long systemd may take to answer one call; a daemon-reload on a large host takes seconds.
 const CALL: Duration = Duration::from_secs(90);
 
