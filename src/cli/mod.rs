@@ -47,7 +47,7 @@ pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
     let context = context::Context::new(&arguments);
     match arguments.verb {
         Verb::Install(verb) => install::run(&context, &verb).await,
-        Verb::Switch(verb) => switch::run(&context, verb).await,
+        Verb::Switch(verb) => Box::pin(switch::run(&context, verb)).await,
         Verb::Rollback(verb) => rollback::run(&context, &verb).await,
         Verb::Status(verb) => {
             let exit = status::run(&context, &verb).await?;

@@ -1,6 +1,7 @@
 //! Files, written so that a crash or a power cut leaves the old or the new, never half of one.
 //!
-//! Whatever changes a folder also syncs it: a rename is on disk only when its folder is (fsync(2), NOTES).
+//! Whatever changes a folder also syncs it, since a rename is on disk only when its folder is (fsync(2), NOTES), but for
+//! what says that it does not.
 
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,6 +14,13 @@ use rustix::fs::{FlockOperation, flock};
 /// by a temporary file in the same folder and a rename. The temporary file's name starts with a dot, so that neither
 /// nginx's `include *` nor systemd reads it. Fails where the folder is missing or not writable.
 pub fn write(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> eyre::Result<()> {
+    write_unsynced(path, contents, mode)?;
+    sync_dir(folder_of(path)?)
+}
+
+/// Writes a file as [`write`] does, but leaves it to others to put its folder on disk ([`sync_dir`]), which takes
+/// milliseconds: until then a power cut may bring back what was there before.
+pub fn write_unsynced(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> eyre::Result<()> {
     let write = || -> eyre::Result<()> {
         let folder = folder_of(path)?;
         let mut file = tempfile::Builder::new()
@@ -22,7 +30,7 @@ pub fn write(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> eyre::Re
         file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
-        sync_dir(folder)
+        Ok(())
     };
     write().wrap_err_with(|| format!("cannot write {path}"))
 }
@@ -118,6 +126,15 @@ pub fn remove_empty_dir(path: &Utf8Path) -> eyre::Result<bool> {
 /// Makes `link` a symbolic link to `target`, in place of what is there, by a rename; says whether anything changed.
 /// Fails where a folder stands at `link`.
 pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> eyre::Result<bool> {
+    let is_new = symlink_unsynced(target, link)?;
+    if is_new {
+        sync_dir(folder_of(link)?)?;
+    }
+    Ok(is_new)
+}
+
+/// Makes a link as [`symlink`] does, but leaves it to others to put its folder on disk, see [`write_unsynced`].
+pub fn symlink_unsynced(target: &Utf8Path, link: &Utf8Path) -> eyre::Result<bool> {
     let replace = || -> eyre::Result<bool> {
         if link.is_symlink() && fs_err::read_link(link)? == target.as_std_path() {
             return Ok(false);
@@ -127,7 +144,6 @@ pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> eyre::Result<bool> {
             .prefix(&format!(".{}.", link.file_name().unwrap_or_default()))
             .make_in(folder, |path| std::os::unix::fs::symlink(target, path))?;
         made.persist(link).map_err(|error| error.error)?;
-        sync_dir(folder)?;
         Ok(true)
     };
     replace().wrap_err_with(|| format!("cannot link {link} to {target}"))
@@ -151,7 +167,8 @@ pub fn names_in(folder: &Utf8Path) -> eyre::Result<Vec<String>> {
 
 /// Puts a folder's changes on disk: files made, removed and renamed in it.
 pub fn sync_dir(folder: &Utf8Path) -> eyre::Result<()> {
-    Ok(fs_err::File::open(folder)?.sync_all()?)
+    let sync = || fs_err::File::open(folder)?.sync_all();
+    sync().wrap_err_with(|| format!("cannot put {folder} on disk"))
 }
 
 fn folder_of(path: &Utf8Path) -> eyre::Result<&Utf8Path> {

@@ -49,15 +49,21 @@ impl Releases {
         serde_json::from_str(&text).wrap_err_with(|| format!("cannot read the release {path}"))
     }
 
-    /// Puts a release on record. One that is there already stays as it is: a release never changes.
+    /// Puts a release on record. One that is there already stays as it is: a release never changes. Before anything is done
+    /// with it, it has to be on disk ([`Releases::sync`]).
     pub fn add(&self, release: &Release) -> eyre::Result<()> {
         let path = self.path(&release.id);
         if !path.exists() {
             let mut text = serde_json::to_vec_pretty(release)?;
             text.push(b'\n');
-            files::write(&path, &text, 0o600)?;
+            files::write_unsynced(&path, &text, 0o600)?;
         }
-        files::ensure_dir(&self.names.join(release.id.as_str()), 0o755).map(drop)
+        Ok(())
+    }
+
+    /// Puts those on disk that were added.
+    pub fn sync(&self) -> eyre::Result<()> {
+        files::sync_dir(&self.folder)
     }
 
     /// Forgets all but those to be kept.

@@ -1,6 +1,6 @@
 //! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished.
 
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
@@ -36,7 +36,7 @@ impl Switches {
     pub fn open_id(&self) -> eyre::Result<Option<SwitchId>> {
         let target = match fs::read_link(&self.link) {
             Ok(target) => target,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let name = target.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -45,7 +45,8 @@ impl Switches {
         ))
     }
 
-    /// Opens a switch: writes its plan, and then the link that makes it the open one.
+    /// Opens a switch: writes its plan, and then the link that makes it the open one. Whoever takes it up puts both on disk
+    /// before anything is done ([`Switches::resume`]), so that nobody waits twice for it.
     pub fn begin(&self, plan: &Plan) -> eyre::Result<()> {
         let head = Head {
             version: VERSION,
@@ -55,13 +56,18 @@ impl Switches {
         let mut line = serde_json::to_vec(&head)?;
         line.push(b'\n');
         let path = self.path(&plan.switch);
-        files::write(&path, &line, 0o600)?;
+        files::write_unsynced(&path, &line, 0o600)?;
         let target = format!("switches/{}.jsonl", plan.switch);
-        files::symlink(Utf8Path::new(&target), &self.link).map(drop)
+        files::symlink_unsynced(Utf8Path::new(&target), &self.link).map(drop)
     }
 
-    /// Closes the open switch.
+    /// Closes the open switch, with its last event on disk.
     pub fn close(&self) -> eyre::Result<()> {
+        match fs::File::open(&self.link) {
+            Ok(journal) => journal.sync_data()?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
         files::remove(&self.link)?;
         self.prune()
     }
@@ -74,8 +80,10 @@ impl Switches {
         Ok(record)
     }
 
-    /// One switch, to be gone on with.
+    /// One switch, to be gone on with. It is on disk, as is that it is open, when this returns.
     pub fn resume(&self, id: &SwitchId) -> eyre::Result<(Record, Log)> {
+        files::sync_dir(&self.folder)?;
+        files::sync_dir(self.link.parent().unwrap_or(&self.folder))?;
         let path = self.path(id);
         let mut file = fs::OpenOptions::new().read(true).append(true).open(&path)?;
         let mut bytes = Vec::new();
@@ -149,7 +157,8 @@ pub struct Log {
 }
 
 impl Log {
-    /// Puts an event on disk, at the present time; it is there when this returns.
+    /// Writes an event, at the present time. It is on disk when this returns, together with all before it; only what was
+    /// done gets there with the next event, or when the switch is closed, since it can be done again.
     pub fn append(&mut self, event: Event) -> eyre::Result<Entry> {
         let entry = Entry {
             at: jiff::Timestamp::now(),
@@ -158,7 +167,9 @@ impl Log {
         let mut line = serde_json::to_vec(&entry)?;
         line.push(b'\n');
         self.file.write_all(&line)?;
-        self.file.sync_data()?;
+        if !matches!(entry.event, Event::Done { .. } | Event::UndoDone { .. }) {
+            self.file.sync_data()?;
+        }
         Ok(entry)
     }
 }

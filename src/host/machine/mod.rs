@@ -102,9 +102,10 @@ impl Machine {
 
     async fn instance(&self, color: Color) -> eyre::Result<InstanceState> {
         let unit = self.unit(color);
+        let (state, enabled) = tokio::try_join!(self.systemd.active_state(&unit), self.systemd.is_enabled(&unit))?;
         Ok(InstanceState {
-            state: self.systemd.active_state(&unit).await?,
-            enabled: self.systemd.is_enabled(&unit).await?,
+            state,
+            enabled,
             pinned: self.pinned(color)?,
         })
     }
@@ -116,6 +117,7 @@ impl Machine {
             files::remove(&env_file)?;
             return files::remove(&self.layout.serving(name, color)).map(drop);
         };
+        self.releases().sync()?;
         let text = render::environment(&self.app, color, &self.releases().read(id)?)?;
         flag::name_release(&self.layout.serving_dir(name), &self.layout.names_dir(name), color, id)?;
         files::write(&env_file, text.as_bytes(), 0o600)
@@ -128,16 +130,16 @@ impl Machine {
             .wrap_err_with(|| format!("cannot start {unit}"))?;
         let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
         let started = async {
-            self.systemd
-                .start(&unit, release.health.deadline + systemd::JOB_MARGIN)
-                .await?;
+            // systemd takes the description while it starts the unit.
+            let start = self.systemd.start(&unit, release.health.deadline + systemd::JOB_MARGIN);
+            let ((), started) = tokio::join!(self.describe(color), start);
+            started?;
             // systemd leaves alone what runs, and what runs may hang; and a unit that somebody adapted may have no gate.
             let mut health = release.health.clone();
             if !was_up {
                 health.healthy_for = Duration::ZERO;
             }
             probe::wait(&health, self.port(color), |status| self.announce(status)).await?;
-            self.describe(color).await;
             eyre::Ok(())
         };
         match started.await {
@@ -153,10 +155,15 @@ impl Machine {
         }
     }
 
-    async fn try_describe(&self, color: Color) -> eyre::Result<()> {
-        if self.systemd.active_state(&self.unit(color)).await?.is_down() {
-            return Ok(());
+    /// The same, but for a color that is down, of which `systemctl status` then tells nothing.
+    async fn describe_if_up(&self, color: Color) {
+        match self.systemd.active_state(&self.unit(color)).await {
+            Ok(state) if state.is_down() => {}
+            _ => self.describe(color).await,
         }
+    }
+
+    async fn try_describe(&self, color: Color) -> eyre::Result<()> {
         let release = self.pinned(color)?;
         let role = if flag::read(&self.flags())? == Some(color) {
             "active"

@@ -21,9 +21,7 @@ impl Machine {
     /// Moves all new requests, and says in the units' descriptions who is active now.
     pub(super) async fn flip(&self, to: Option<Color>) -> eyre::Result<()> {
         flag::set(&self.flags(), to)?;
-        for color in Color::BOTH {
-            self.describe(color).await;
-        }
+        tokio::join!(self.describe_if_up(Color::Blue), self.describe_if_up(Color::Green));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use zbus::{Connection, OwnedObjectPath, fdo};
 
-use super::bus::{JobProxy, JobRemoved, JobRemovedArgs, ManagerProxy};
+use super::bus::{JobProxy, JobRemoved, JobRemovedArgs, JobRemovedStream, ManagerProxy};
 
 /// The time between two looks at the job itself.
 const POLL: Duration = Duration::from_millis(250);
@@ -26,13 +26,13 @@ pub(super) enum Ended {
     Unheard,
 }
 
-/// Asks for a job by `call` and waits until it ended. The stream of signals is read all the time: a connection takes no
-/// message, not even an answer, while the queue of one of its streams is full.
+/// Asks for a job by `call` and waits until it ended, as one of `signals` tells. These are read all the time: a connection
+/// takes no message, not even an answer, while the queue of one of its streams is full.
 pub(super) async fn run(
     manager: &ManagerProxy<'_>,
+    mut signals: JobRemovedStream,
     call: impl Future<Output = zbus::Result<OwnedObjectPath>>,
 ) -> zbus::Result<Ended> {
-    let mut signals = manager.receive_job_removed().await?;
     let mut heard = Vec::new();
 
     tokio::pin!(call);

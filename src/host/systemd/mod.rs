@@ -222,8 +222,9 @@ impl Systemd {
         good: impl Fn(ActiveState) -> bool,
     ) -> eyre::Result<()> {
         let job = async {
-            self.subscribed.get_or_try_init(|| self.manager.subscribe()).await?;
-            job::run(&self.manager, call).await
+            let subscribed = self.subscribed.get_or_try_init(|| self.manager.subscribe());
+            let ((), signals) = tokio::try_join!(subscribed, self.manager.receive_job_removed())?;
+            job::run(&self.manager, signals, call).await
         };
         let Ok(ended) = tokio::time::timeout(deadline, job).await else {
             return Err(not_done(
