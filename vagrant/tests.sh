@@ -46,6 +46,9 @@ run_tests() {
     # Its nginx reads the sites that are rendered; other tests boot hosts of their own.
     export BGCTL_HOST=$host
     check "tests" all_tests
+    stage "building the benchmark" cargo build --release --package bench
+    check "20 switches under load lose nothing" in_host -c \
+        '/vagrant/target/release/bench requests --quick --out /tmp/bench'
     [ "$failed" != 0 ] || remove_host >/dev/null
 
     vagrant_tests

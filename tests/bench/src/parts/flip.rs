@@ -5,15 +5,22 @@ use std::time::Duration;
 use crate::Effort;
 use crate::app::{App, Runtime};
 use crate::figure::Figure;
-use crate::load::Load;
+use crate::host::{now, sh, wait_until};
+use crate::load::{Load, Loaded};
 
 /// Requests a second, half of them POST.
 const RATE: u32 = 1000;
 /// Calm between two switches, to compare with.
 const CALM: Duration = Duration::from_millis(500);
 
-/// Switches, with requests flowing.
+/// Switches, with requests flowing; and the same start of an instance by systemd alone, beside the same requests.
 pub fn measure(effort: Effort) -> eyre::Result<Vec<Figure>> {
+    let mut figures = switches(effort)?;
+    figures.extend(floor(effort)?);
+    Ok(figures)
+}
+
+fn switches(effort: Effort) -> eyre::Result<Vec<Figure>> {
     let app = App::install("bench-flip", Runtime::Program, 9321, "", "")?;
     let load = Load::start(80, &app.host(), RATE, &[])?;
     let mut switches = Vec::new();
@@ -63,4 +70,29 @@ pub fn measure(effort: Effort) -> eyre::Result<Vec<Figure>> {
         )
         .at_most(1.2),
     ])
+}
+
+/// What requests notice where nobody switches, and only systemd starts and stops an instance that takes none of them.
+fn floor(effort: Effort) -> eyre::Result<Vec<Figure>> {
+    let app = App::install("bench-flip", Runtime::Program, 9321, "", "")?;
+    let idle = App::install("bench-idle", Runtime::Program, 9323, "", "")?;
+    let (unit, port) = (format!("bench-idle@{}", idle.port("blue")), idle.port("blue"));
+    let load = Load::start(80, &app.host(), RATE, &[])?;
+    let mut spans = Vec::new();
+    for _ in 0..effort.runs(40, 10) {
+        let began = now();
+        sh(&format!("systemctl restart {unit}"))?;
+        wait_until("the instance answers", CALM * 20, || {
+            crate::host::get(port, "localhost", "/health").is_ok()
+        })?;
+        spans.push((began, now()));
+        std::thread::sleep(CALM);
+    }
+    let loaded: Loaded = load.end()?;
+    let ratio = loaded.p99(&spans, true) / loaded.p99(&spans, false);
+    Ok(vec![Figure::new(
+        "p99 while systemctl alone restarts another app, to between",
+        "ratio",
+        &[ratio],
+    )])
 }

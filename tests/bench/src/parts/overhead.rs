@@ -1,10 +1,14 @@
 //! What a whole switch takes beyond what it cannot avoid: the time until the app itself answers. What systemd and Docker
 //! need to start and to stop an instance counts as bgctl's here, so that the same alone is measured beside it.
 
+use std::process::Command;
+
+use fs_err as fs;
+
 use crate::Effort;
 use crate::app::{App, Runtime, Store, started};
 use crate::figure::Figure;
-use crate::host::{now, sh};
+use crate::host::{now, sh, time};
 
 /// With both stores and both runtimes.
 pub fn measure(effort: Effort) -> eyre::Result<Vec<Figure>> {
@@ -19,6 +23,7 @@ pub fn measure(effort: Effort) -> eyre::Result<Vec<Figure>> {
     for runtime in [Runtime::Program, Runtime::Docker] {
         figures.extend(floor(runtime, effort)?);
     }
+    figures.push(nothing(effort)?);
     Ok(figures)
 }
 
@@ -97,4 +102,23 @@ fn floor(runtime: Runtime, effort: Effort) -> eyre::Result<Vec<Figure>> {
         Figure::new(name("systemctl start alone, after the app answers"), "ms", &gates),
         Figure::new(name("systemctl stop alone"), "ms", &stops),
     ])
+}
+
+/// What systemd takes for a unit that does nothing: a process that it forks, puts into a cgroup and waits for. The worker of
+/// a switch costs at least that.
+fn nothing(effort: Effort) -> eyre::Result<Figure> {
+    const UNIT: &str = "/run/systemd/system/bench-nothing.service";
+    fs::write(UNIT, "[Service]\nType=oneshot\nExecStart=/bin/true\n")?;
+    sh("systemctl daemon-reload")?;
+    let mut times = Vec::new();
+    for _ in 0..effort.runs(15, 5) {
+        times.push(time(Command::new("systemctl").args(["start", "bench-nothing"]))?);
+    }
+    fs::remove_file(UNIT)?;
+    sh("systemctl daemon-reload")?;
+    Ok(Figure::new(
+        "systemctl start alone, of a unit that does nothing",
+        "ms",
+        &times,
+    ))
 }
