@@ -1,7 +1,7 @@
 //! The one loop that takes a switch from event to event, and the seam to the machine.
 
 use crate::journal::{Entry, Event, Failure, Next, next};
-use crate::model::Observed;
+use crate::model::{NotDone, Observed};
 use crate::plan::{Plan, Step};
 
 /// What a switch needs of the machine it runs on.
@@ -10,7 +10,7 @@ pub trait Effects {
     fn observe(&self) -> impl Future<Output = eyre::Result<Observed>>;
 
     /// Performs a step; a note about it where there is something worth knowing. Can be called twice for the same step.
-    /// Fails with what could not be done, for an operator.
+    /// Fails with what could not be done, for an operator; with [`NotDone`] where for certain nothing has changed.
     fn perform(&self, plan: &Plan, step: &Step) -> impl Future<Output = eyre::Result<Option<String>>>;
 
     /// Puts an event on disk, at the present time. Nothing runs before its event is there.
@@ -64,6 +64,7 @@ async fn advance(plan: &Plan, step: usize, events: &mut Vec<Event>, effects: &mu
         Ok(note) => Event::Done { step, note },
         Err(error) => Event::Failed {
             step,
+            untouched: error.is::<NotDone>(),
             failure: Failure::from(&error),
         },
     })

@@ -40,6 +40,9 @@ pub enum Event {
     Failed {
         /// Which.
         step: usize,
+        /// Whether this attempt has for certain changed nothing.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        untouched: bool,
         /// Why.
         #[serde(flatten)]
         failure: Failure,

@@ -11,7 +11,7 @@
 //!      | failed before it, or abort
 //!      v
 //!   Undo(step) -------------------------> Undone
-//!      |  every step that was started, last first
+//!      |  every step that may have changed anything, last first
 //!      | too many failures
 //!      v
 //!    Stuck    (a worker that is started again tries again)

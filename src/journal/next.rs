@@ -31,8 +31,8 @@ pub enum Next {
 
 /// What comes next in a switch with this plan after these events.
 ///
-/// A step that was started and did not end is done again when going on, and counts as done when undoing. A reboot
-/// between the events makes volatile steps (a started instance) undone again.
+/// A step that was started and did not end is done again when going on, and counts as done when undoing; one whose every
+/// attempt failed without having changed anything does not. A reboot between the events makes volatile steps (a started instance) undone again.
 pub fn next<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Next {
     let mut state = State::default();
     for event in events {
@@ -67,8 +67,21 @@ struct State {
     undoing: bool,
 }
 
+/// What all attempts at a step may have changed.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Reach {
+    /// Nothing, for certain.
+    #[default]
+    Nothing,
+    /// Nothing before the attempt that has begun and not ended.
+    Begun,
+    /// Anything.
+    Anything,
+}
+
 #[derive(Default)]
 struct Progress {
+    reach: Reach,
     done: bool,
     undone: bool,
     failures: u32,
@@ -78,13 +91,28 @@ impl State {
     fn apply(&mut self, plan: &Plan, event: &Event) {
         match event {
             Event::Resumed { boot } => self.resume(plan, boot),
-            Event::Started { step } => drop(self.step(*step)),
+            Event::Started { step } => {
+                let step = self.step(*step);
+                // Of the attempt before that did not end nobody knows how far it came.
+                step.reach = match step.reach {
+                    Reach::Nothing => Reach::Begun,
+                    Reach::Begun | Reach::Anything => Reach::Anything,
+                };
+            }
             Event::Done { step, .. } => {
                 let step = self.step(*step);
+                step.reach = Reach::Anything;
                 step.done = true;
                 step.failures = 0;
             }
-            Event::Failed { step, .. } => self.fail(plan, *step),
+            Event::Failed { step, untouched, .. } => {
+                let failed = self.step(*step);
+                failed.reach = match failed.reach {
+                    Reach::Begun if *untouched => Reach::Nothing,
+                    _ => Reach::Anything,
+                };
+                self.fail(plan, *step);
+            }
             Event::AbortRequested => self.undoing |= !self.is_past_return(plan),
             Event::UndoStarted { .. } => {}
             Event::UndoDone { step } => self.step(*step).undone = true,
@@ -141,7 +169,7 @@ impl State {
             .steps
             .iter()
             .rev()
-            .filter(|(step, progress)| !progress.undone && has_undo(**step));
+            .filter(|(step, progress)| !progress.undone && progress.reach != Reach::Nothing && has_undo(**step));
         match open.next() {
             None => Next::Undone,
             Some((step, _)) if self.is_exhausted(*step) => Next::Stuck {

@@ -109,7 +109,11 @@ mod tests {
             hint: None,
             details: Vec::new(),
         };
-        let event = Event::Failed { step: 0, failure };
+        let event = Event::Failed {
+            step: 0,
+            untouched: false,
+            failure,
+        };
         let entry = Entry {
             at: jiff::Timestamp::UNIX_EPOCH,
             event,

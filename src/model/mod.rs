@@ -20,7 +20,7 @@ pub use health::{Check, HealthCheck};
 pub use image::{Digest, ImageRef, PinnedImage};
 pub use name::{AppName, EnvName, ReleaseId, SwitchId};
 pub use observed::{ActiveState, InstanceState, Observed};
-pub use problem::{Hint, Hinted, Invalid};
+pub use problem::{Hint, Hinted, Invalid, NotDone};
 pub use release::{Artifact, Pinned, Release};
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};
 pub use site::{Certificate, Listen, ServerName, Site};

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bgctl::engine::{self, Effects, Outcome};
 use bgctl::journal::{Entry, Event};
-use bgctl::model::Observed;
+use bgctl::model::{NotDone, Observed};
 use bgctl::plan::{OnFailure, Plan, Step};
 
 use crate::world::{Broken, Violation, World};
@@ -34,13 +34,16 @@ pub enum Trick {
         /// Whether after its effect.
         late: bool,
     },
+    /// A step fails once, and is known not to have begun.
+    Refuse,
     /// Somebody else moves the cursor before the step.
     Meddle,
 }
 
 impl Trick {
     /// Every way in which a step fails.
-    pub const FAULTS: [Self; 4] = [
+    pub const FAULTS: [Self; 5] = [
+        Self::Refuse,
         Self::Fail { late: false },
         Self::Fail { late: true },
         Self::Break { late: false },
@@ -76,6 +79,8 @@ impl Ran {
         }
     }
 }
+
+const REFUSED: &str = "it was refused";
 
 /// No worker does more than this before it ends.
 const MOST_MOMENTS: usize = 400;
@@ -135,6 +140,9 @@ impl Worker<'_> {
         let trick = self.befalls();
         let site = &mut *self.site.borrow_mut();
         announced(plan, &site.journal, step)?;
+        if trick == Some(Trick::Refuse) {
+            return Ok(Err(REFUSED));
+        }
         if trick == Some(Trick::Fail { late: false }) {
             return Ok(Err("it failed once"));
         }
@@ -145,7 +153,7 @@ impl Worker<'_> {
                 world.broken = Some(Broken { step, late });
             }
             Some(Trick::Meddle) => world.meddle(),
-            Some(Trick::Fail { .. }) | None => {}
+            Some(Trick::Fail { .. } | Trick::Refuse) | None => {}
         }
         let ended = world.perform(plan, step)?;
         world.check(plan, self.before)?;
@@ -191,6 +199,7 @@ impl Effects for Worker<'_> {
         self.moment();
         match ended {
             Ok(()) => Ok(None),
+            Err(REFUSED) => Err(NotDone::new(format!("cannot {step}"), eyre::eyre!(REFUSED)).into()),
             Err(error) => Err(eyre::eyre!("cannot {step}: {error}")),
         }
     }
@@ -218,7 +227,7 @@ impl Site {
             Event::AbortRequested => "abort requested".to_owned(),
             Event::Started { step } => format!("started {step}: {}", plan.steps[*step].step),
             Event::Done { step, .. } => format!("done {step}"),
-            Event::Failed { step, failure } => format!("failed {step}: {}", failure.error),
+            Event::Failed { step, failure, .. } => format!("failed {step}: {}", failure.error),
             Event::UndoStarted { step } => format!("undo started {step}: {:?}", plan.steps[*step].undo),
             Event::UndoDone { step } => format!("undo done {step}"),
             Event::UndoFailed { step, failure } => format!("undo failed {step}: {}", failure.error),
