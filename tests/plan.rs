@@ -15,8 +15,8 @@ mod scenarios;
 
 use std::fmt::Write as _;
 
-use bgctl::model::{ActiveState, Color, InstanceState, Invalid, Observed, Release, ReleaseId, SwitchId};
-use bgctl::plan::{OnFailure, Plan, PlannedStep, Refusal, Step, rollback, switch};
+use bgctl::model::{ActiveState, Color, InstanceState, Invalid, Observed, OpenSwitch, Release, ReleaseId, SwitchId};
+use bgctl::plan::{OnFailure, Plan, PlannedStep, Refusal, Step, rollback, rollback_locally, switch};
 use proptest::prelude::*;
 
 use builders::{app, fresh, id, release, serving, with_previous};
@@ -117,7 +117,11 @@ fn cold() -> Observed {
 }
 
 fn busy(observed: Observed) -> Observed {
-    let open = Some(SwitchId::numbered(6));
+    let open = Some(OpenSwitch {
+        id: SwitchId::numbered(6),
+        release: id("r2"),
+        since: "2026-10-20T12:00:00Z".parse().unwrap(),
+    });
     Observed { open, ..observed }
 }
 
@@ -191,7 +195,7 @@ fn is_well_formed(plan: &Plan) {
     let (to, old) = (plan.to, plan.to.other());
     let start = place(plan, |step| *step == Step::Start { color: to });
     let enable = place(plan, |step| *step == Step::Enable { color: to });
-    let promote = place(plan, |step| matches!(step, Step::Promote { .. }));
+    let promote = place(plan, |step| matches!(step, Step::Promote { .. } | Step::Defer { .. }));
     let flip = place(plan, |step| matches!(step, Step::Flip { .. }));
     let confirm = place(plan, |step| *step == Step::Confirm { color: to });
     assert!(start < enable && enable < promote && promote < flip && flip < confirm);
@@ -234,8 +238,11 @@ fn is_taken_back(planned: &PlannedStep) -> bool {
         Step::Promote { to, .. } => {
             matches!(planned.undo.as_slice(), [Step::Demote { .. }, Step::Drain { color, .. }] if color == to)
         }
+        Step::Defer { to, .. } => {
+            matches!(planned.undo.as_slice(), [Step::Recall, Step::Drain { color, .. }] if color == to)
+        }
         Step::Flip { .. } => matches!(planned.undo.as_slice(), [Step::Flip { .. }]),
-        Step::Demote { .. } => false,
+        Step::Demote { .. } | Step::Recall => false,
     }
 }
 
@@ -243,8 +250,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_plan_is_well_formed(app in hosts::any_app(), observed in hosts::observed(), back: bool) {
-        let plan = if back { rollback(&app, None, &observed) } else { switch(&app, &release("r2"), &observed) }.unwrap();
+    fn every_plan_is_well_formed(app in hosts::any_app(), observed in hosts::observed(), verb in 0..3) {
+        let plan = match verb {
+            0 => switch(&app, &release("r2"), &observed),
+            1 => rollback(&app, None, &observed),
+            _ => rollback_locally(&app, None, &observed),
+        }.unwrap();
         is_well_formed(&plan);
         for planned in plan.steps.iter().filter(|planned| planned.on_failure == OnFailure::Undo) {
             prop_assert!(is_taken_back(planned), "{}", line(planned));

@@ -110,7 +110,7 @@ async fn what_is_broken_is_named_and_kept() {
         let set = store
             .compare_and_set(&app("shop"), &ports(), Revision(1), &Cursor::default())
             .await;
-        assert!(matches!(set, Err(SetError::Failed(_))), "{set:?}");
+        assert!(matches!(set, Err(SetError::Refused(_))), "{set:?}");
         assert_eq!(fs_err::read_to_string(&path).unwrap(), text);
     }
 }

@@ -49,7 +49,7 @@ Exit codes:
   2    the command line or a file that a person wrote is wrong
   3    refused: nothing was changed
   4    stuck: a person is needed
-  5    busy: another switch of the app is running
+  5    busy: another bgctl is at work on the app, here or on another host
   70   only of the unit that runs switches: it could not go on, and systemd starts it again
   130  Ctrl-C while following; the switch goes on
 
@@ -157,13 +157,17 @@ pub struct Watch {
 #[command(after_help = "\
 Examples:
   bgctl rollback shop             the release that was active before
-  bgctl rollback shop --to 1.2.2  a release by its name")]
+  bgctl rollback shop --to 1.2.2  a release by its name
+  bgctl rollback shop --local     this host alone, while etcd is away")]
 pub struct Rollback {
     /// The app
     pub app: AppName,
     /// Release to go back to [default: the one that was active before]
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<ReleaseId>,
+    /// Move this host alone, without etcd, which learns of it when it is back unless another host moved the cursor meanwhile
+    #[arg(long)]
+    pub local: bool,
     /// How to watch it
     #[command(flatten)]
     pub watch: Watch,

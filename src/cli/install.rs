@@ -6,6 +6,7 @@ use similar::TextDiff;
 
 use crate::config;
 use crate::host::install::{self, Change, Failed, Files, Put};
+use crate::host::known;
 use crate::host::systemd::Systemd;
 use crate::model::{App, Settings};
 use crate::store::Store;
@@ -95,7 +96,7 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
     let active = cursor.and_then(|stored| stored.cursor.active);
     install::check_host(app, layout, &systemd, active).await?;
     let is_new = install::make_state(layout, name)?;
-    let _lock = lock(context, name)?;
+    let _lock = lock(context, name, "install")?;
     refuse_open_switch(context, name)?;
     let put = Put {
         app,
@@ -107,6 +108,9 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
     };
     let did = install::put(&put, files).await;
     let did = did.map_err(|failed| explain(failed, format!("{name} is only half installed")))?;
+    if let (Ok(None), Ok(Some(stored))) = (known::read(layout, name), store.get(name).await) {
+        known::remember(layout, &settings.store, name, &stored);
+    }
     for line in &did {
         output::progress(&format!("  ok     {line}"));
     }

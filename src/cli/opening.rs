@@ -1,19 +1,29 @@
 //! Opening a switch: under the app's lock, from one look at the host to a plan on disk and a worker that runs it.
 
-use crate::engine::Effects as _;
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+
 use crate::host::files;
-use crate::host::machine::Machine;
+use crate::host::machine::{Machine, Published, host_name};
 use crate::host::releases::Releases;
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName, Observed, Release};
-use crate::plan::{Plan, Refusal};
+use crate::model::{App, AppName, Claim, Hinted, Observed, Release, ReleaseId};
+use crate::plan::{Plan, Refusal, Verb};
+use crate::store::ClaimError;
 
 use super::args::Watch;
 use super::context::Context;
 use super::follow;
+use super::output;
 use super::report::{Busy, Exit};
 use super::signals::Signals;
+
+/// How long who has a lock may take to say so.
+const SIGNED: Duration = Duration::from_millis(100);
+/// How long a store that is said to be away may take to show that it is there.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// A switch that is about to be opened. Nothing has changed yet; nobody else can open one.
 #[derive(Debug)]
@@ -21,21 +31,79 @@ pub struct Opening {
     app: App,
     machine: Machine,
     observed: Observed,
+    claim: Option<Claim>,
     lock: files::Lock,
 }
 
 impl Opening {
-    /// Takes the app's lock and looks at the host. Fails with [`Busy`] where somebody else has the lock.
-    pub async fn begin(context: &Context, app: App) -> eyre::Result<Self> {
-        let lock = lock(context, &app.name)?;
+    /// Takes the app's lock, claims the app and looks at the host. Fails with [`Busy`] where somebody else has one of them.
+    /// `release` is the one that is to be active, where it is known by now.
+    pub async fn begin(context: &Context, app: App, verb: Verb, release: Option<ReleaseId>) -> eyre::Result<Self> {
+        let name = app.name.clone();
+        let lock = lock(context, &name, verb.as_str())?;
+        // An open switch has the claim, of this very host.
+        refuse_open_switch(context, &name)?;
         let machine = context.machine(app.clone()).await?;
-        let observed = machine.observe().await?;
+        if let Some(Published::Overruled(_)) = machine.publish().await? {
+            output::warning(&overruled(&name));
+        }
+        let next = Switches::new(&context.layout, &name).next_id()?;
+        let claim = Claim {
+            release,
+            ..own_claim(&next, verb.as_str())?
+        };
+        let observed = machine.claim_and_observe(&claim).await;
+        let observed = observed.map_err(|error| busy(&name, verb.as_str(), error))?;
         Ok(Self {
             app,
             machine,
             observed,
+            claim: Some(claim),
             lock,
         })
+    }
+
+    /// As [`Opening::begin`], without the store. Fails where the store answers, or is this host's own.
+    pub async fn begin_locally(context: &Context, app: App) -> eyre::Result<Self> {
+        let name = app.name.clone();
+        if !context.settings()?.store.is_elsewhere() {
+            let message = format!("cannot roll back {name} locally: its cursor lives on this host, and is never away");
+            return Err(Hinted::new(message, format!("bgctl rollback {name}")).into());
+        }
+        let lock = lock(context, &name, Verb::Rollback.as_str())?;
+        refuse_open_switch(context, &name)?;
+        let machine = context.machine(app.clone()).await?;
+        if let Ok(true) = tokio::time::timeout(AWAY, machine.is_store_usable()).await {
+            let message = format!("cannot roll back {name} locally: the store answers");
+            return Err(Hinted::new(message, format!("bgctl rollback {name}")).into());
+        }
+        let observed = machine.observe_locally().await?;
+        Ok(Self {
+            app,
+            machine,
+            observed,
+            claim: None,
+            lock,
+        })
+    }
+
+    /// Does `work` that takes its time, and keeps the claim meanwhile.
+    pub async fn claimed<T>(&self, work: impl Future<Output = T>) -> T {
+        let Some(claim) = self.claim.clone() else {
+            return work.await;
+        };
+        tokio::select! {
+            done = work => done,
+            never = self.machine.keeper(claim) => match never {},
+        }
+    }
+
+    /// Goes on with what was planned; where there is no plan the claim is given back.
+    pub async fn planned<T, E: Into<eyre::Report>>(&self, planned: Result<T, E>) -> eyre::Result<T> {
+        if planned.is_err() {
+            self.machine.release_claim().await;
+        }
+        planned.map_err(Into::into)
     }
 
     /// The app.
@@ -60,7 +128,8 @@ impl Opening {
         let systemd = self.machine.systemd();
         // A plan without a worker would wait for the next boot.
         let why = "the switch gets its worker first";
-        Signals::hold()?.finish(open(&switches, systemd, plan), why).await?;
+        let opened = Signals::hold()?.finish(open(&switches, systemd, plan), why).await;
+        self.planned(opened).await?;
         // From here on the open switch itself keeps others away.
         drop(self.lock);
         follow::report(context, systemd, app, &plan.switch, watch).await
@@ -77,20 +146,62 @@ async fn open(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Resu
     started
 }
 
-/// The app's lock, for as long as the returned value lives.
-pub fn lock(context: &Context, app: &AppName) -> eyre::Result<files::Lock> {
-    files::Lock::try_take(&context.layout.lock(app))?
-        .ok_or_else(|| Busy(format!("cannot change {app}: another bgctl is at work on it")).into())
+/// The app's lock, for as long as the returned value lives. Fails with [`Busy`], which names who has it, where it is taken.
+pub fn lock(context: &Context, app: &AppName, verb: &str) -> eyre::Result<files::Lock> {
+    let path = context.layout.lock(app);
+    let Some(mut lock) = files::Lock::try_take(&path)? else {
+        let holder = holder(&path)?;
+        return Err(Busy(format!("cannot {verb} {app}: {holder}")).into());
+    };
+    let (process, since) = (std::process::id(), jiff::Timestamp::now());
+    lock.sign(&format!(
+        "bgctl {verb} (process {process}) is at work on it since {since:.0}"
+    ))?;
+    Ok(lock)
+}
+
+/// Who has the lock. It takes a moment from taking it to saying so.
+fn holder(path: &Utf8Path) -> eyre::Result<String> {
+    let since = Instant::now();
+    loop {
+        match files::read(path)?.filter(|holder| !holder.is_empty()) {
+            Some(holder) => return Ok(holder),
+            None if since.elapsed() > SIGNED => return Ok("another bgctl is at work on it".to_owned()),
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// The claim of this host, for its switch or whatever else is `what` it does.
+pub fn own_claim(what: &impl std::fmt::Display, verb: &str) -> eyre::Result<Claim> {
+    Ok(Claim {
+        by: format!("{}/{what}", host_name()?),
+        verb: verb.to_owned(),
+        release: None,
+        since: jiff::Timestamp::now(),
+    })
+}
+
+/// An app that could not be claimed; [`Busy`] where another host has it.
+pub fn busy(app: &AppName, verb: &str, error: ClaimError) -> eyre::Report {
+    match error {
+        ClaimError::Taken(by) => Busy(format!("cannot {verb} {app}: {by} is at work on it")).into(),
+        ClaimError::Failed(error) => error,
+    }
 }
 
 /// Fails with [`Refusal::Busy`] where a switch of the app is open.
 pub fn refuse_open_switch(context: &Context, app: &AppName) -> eyre::Result<()> {
-    match Switches::new(&context.layout, app).open_id()? {
-        Some(switch) => Err(Refusal::Busy {
-            app: app.clone(),
-            switch,
-        }
-        .into()),
+    match Switches::new(&context.layout, app).open()? {
+        Some(open) => Err(Refusal::Busy { app: app.clone(), open }.into()),
         None => Ok(()),
     }
+}
+
+/// What became of a promote that was deferred.
+pub fn overruled(app: &AppName) -> String {
+    format!(
+        "another host moved the cursor of {app} while the store was away, and it stays there; \
+         what this host serves meanwhile: bgctl status {app}"
+    )
 }

@@ -105,14 +105,18 @@ fn classify(error: &eyre::Report) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AppName, SwitchId};
+    use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId};
 
     #[test]
     fn every_kind_of_error_has_its_exit_code() {
         let app = AppName::parse("shop").unwrap();
         let busy = Refusal::Busy {
             app: app.clone(),
-            switch: SwitchId::numbered(1),
+            open: OpenSwitch {
+                id: SwitchId::numbered(1),
+                release: ReleaseId::numbered(1),
+                since: jiff::Timestamp::UNIX_EPOCH,
+            },
         };
         assert_eq!(classify(&busy.into()), Exit::Busy);
         assert_eq!(classify(&Busy("taken".into()).into()), Exit::Busy);

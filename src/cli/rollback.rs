@@ -1,23 +1,48 @@
 //! `bgctl rollback`: make an earlier release active again.
 
-use crate::model::{Artifact, Hint as _, ImageRef, PinnedImage, Release};
-use crate::plan;
+use crate::model::{AppName, Artifact, Hint as _, Hinted, ImageRef, PinnedImage, Release};
+use crate::plan::{self, Plan, Refusal, Verb};
 
 use super::args;
 use super::context::Context;
 use super::opening::Opening;
 use super::pull;
-use super::report::Exit;
+use super::report::{Busy, Exit};
 
 /// Plans it, and lets the worker do it.
 pub async fn run(context: &Context, verb: &args::Rollback) -> eyre::Result<Exit> {
     context.require_root_on_host("rollback")?;
     let app = context.app(&verb.app)?;
-    let opening = Opening::begin(context, app).await?;
-    let plan = plan::rollback(opening.app(), verb.to.as_ref(), opening.observed())?;
-    let target = plan::rollback_target(opening.app(), verb.to.as_ref(), opening.observed())?;
-    require_image(context, target).await?;
+    let opening = if verb.local {
+        Opening::begin_locally(context, app).await?
+    } else {
+        let begun = Opening::begin(context, app, Verb::Rollback, verb.to.clone()).await;
+        begun.map_err(|error| offer_local(context, &verb.app, error))?
+    };
+    let plan = opening.claimed(make_plan(context, verb, &opening)).await;
+    let plan = opening.planned(plan).await?;
     opening.commit(context, &plan, verb.watch).await
+}
+
+async fn make_plan(context: &Context, verb: &args::Rollback, opening: &Opening) -> eyre::Result<Plan> {
+    let (app, to, observed) = (opening.app(), verb.to.as_ref(), opening.observed());
+    let plan = if verb.local {
+        plan::rollback_locally(app, to, observed)?
+    } else {
+        plan::rollback(app, to, observed)?
+    };
+    require_image(context, plan::rollback_target(app, to, observed)?).await?;
+    Ok(plan)
+}
+
+/// Who rolls back is in need, also where the store is away.
+fn offer_local(context: &Context, app: &AppName, error: eyre::Report) -> eyre::Report {
+    let is_elsewhere = context.settings().is_ok_and(|settings| settings.store.is_elsewhere());
+    if !is_elsewhere || error.is::<Busy>() || error.is::<Refusal>() {
+        return error;
+    }
+    let hint = format!("while the store is away, this host alone: bgctl rollback {app} --local");
+    Hinted::from(error, hint).into()
 }
 
 /// Somebody may have cleaned up images since: it is looked for, and pulled again, while nothing has changed yet.

@@ -1,24 +1,51 @@
 //! `bgctl run`: the worker in `bgctl-switch@APP.service`.
 
+use std::time::Duration;
+
 use crate::engine::{self, Effects as _, Outcome};
+use crate::host::machine::{Published, claim_of};
 use crate::host::releases::{self, Releases};
 use crate::host::switches::Switches;
-use crate::host::{boot_id, files};
+use crate::host::{boot_id, deferred, files};
 use crate::journal::Event;
-use crate::model::{App, Color, SwitchId};
+use crate::model::{App, AppName, Color, SwitchId};
 
 use super::args;
 use super::context::Context;
+use super::opening::overruled;
+use super::output;
 use super::report::{Busy, Ends, Exit};
 
-/// Takes the open switch on from where it is. Nothing to do is done.
+/// How often the store is asked whether it is back, and how often it is looked whether a switch was opened meanwhile.
+const AGAIN: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Takes the open switch on from where it is. Where none is open tells the store what it does not know of yet. Nothing to
+/// do is done.
 pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
     context.require_root_on_host("run")?;
     let switches = Switches::new(&context.layout, &verb.app);
-    let Some(id) = switches.open_id()? else {
-        return Ok(Exit::Done);
-    };
-    let Some(_lock) = files::Lock::try_take(&switches.path(&id))? else {
+    let deferred = deferred::Journal::new(&context.layout, &verb.app);
+    let mut exit = Exit::Done;
+    loop {
+        if let Some(id) = switches.open_id()? {
+            exit = take_up(context, verb, &switches, &id).await?;
+        } else if deferred.read()?.is_some() {
+            tokio::select! {
+                published = publish(context, &verb.app) => published.map_err(Ends::with(Exit::Crashed))?,
+                () = opened(&switches) => {}
+            }
+        } else {
+            return Ok(exit);
+        }
+        if exit == Exit::Stuck {
+            return Ok(exit);
+        }
+    }
+}
+
+async fn take_up(context: &Context, verb: &args::Run, switches: &Switches, id: &SwitchId) -> eyre::Result<Exit> {
+    let Some(_lock) = files::Lock::try_take(&switches.path(id))? else {
         return Err(Busy(format!(
             "cannot run switch {id} of {}: another worker runs it",
             verb.app
@@ -26,7 +53,7 @@ pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
         .into());
     };
     // Whatever goes wrong from here on has not to do with the plan: another worker may be luckier.
-    let outcome = go_on(context, verb, &switches, &id)
+    let outcome = go_on(context, verb, switches, id)
         .await
         .map_err(Ends::with(Exit::Crashed))?;
     Ok(outcome.into())
@@ -34,6 +61,7 @@ pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
 
 async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &SwitchId) -> eyre::Result<Outcome> {
     let (record, log) = switches.resume(id)?;
+    let plan = &record.head.plan;
     let app = context.app(&verb.app)?;
     let mut machine = context.machine(app.clone()).await?.with_log(log);
     // Whoever started this unit waits for a worker that lives, not for the end of the switch.
@@ -41,12 +69,51 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
 
     let mut events: Vec<_> = record.events().cloned().collect();
     events.push(machine.record(Event::Resumed { boot: boot_id()? })?.event);
-    let outcome = engine::run(&record.head.plan, events, &mut machine).await?;
+    let keeper = machine.keeper(claim_of(plan));
+    let outcome = tokio::select! {
+        outcome = engine::run(plan, events, &mut machine) => outcome?,
+        never = keeper => match never {},
+    };
+    // Who is told that it has ended may begin on another host at once.
+    machine.release_claim().await;
     match outcome {
         Outcome::Done | Outcome::RolledBack => close(context, &app, switches)?,
         Outcome::Stuck => {}
     }
+    // Nobody waits for this any more.
+    machine.remember();
     Ok(outcome)
+}
+
+/// Asks the store until it answers.
+async fn publish(context: &Context, app: &AppName) -> eyre::Result<()> {
+    let machine = context.machine(context.app(app)?).await?;
+    sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
+    machine.announce("waits for the store, to tell it what this host did");
+    let mut is_told = false;
+    loop {
+        match machine.publish().await {
+            Ok(None) => {}
+            Ok(Some(Published::Told(cursor))) => tracing::info!("the store says now {:?}", cursor.active),
+            Ok(Some(Published::Overruled(_))) => output::warning(&overruled(app)),
+            Err(error) => {
+                if !is_told {
+                    output::warning(&format!("{error:#}; it is asked again until it answers"));
+                }
+                is_told = true;
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        }
+        return Ok(());
+    }
+}
+
+/// Waits until a switch is opened.
+async fn opened(switches: &Switches) {
+    while matches!(switches.open_id(), Ok(None)) {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Closes the switch and forgets the releases that no switch on record is about, and that no color would run.

@@ -7,7 +7,7 @@ use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::journal::Next;
 use crate::model::{App, AppName, Hinted, ImageRef, Invalid, Observed, Pinned, Release, ReleaseId, Runtime};
-use crate::plan;
+use crate::plan::{self, Plan, Verb};
 
 use super::args;
 use super::context::Context;
@@ -34,11 +34,15 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
         .unwrap_or_default();
     let pinned = pin(context, &app, verb.image, verb.exec).await?;
 
-    let opening = Opening::begin(context, app).await?;
+    let opening = Opening::begin(context, app, Verb::Switch, verb.release.clone()).await?;
     let id = verb.release.unwrap_or_else(|| next_release(opening.observed()));
-    let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
-    let plan = plan::switch(opening.app(), &release, opening.observed())?;
-    opening.add_release(context, &release)?;
+    let planned = || -> eyre::Result<Plan> {
+        let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
+        let plan = plan::switch(opening.app(), &release, opening.observed())?;
+        opening.add_release(context, &release)?;
+        Ok(plan)
+    };
+    let plan = opening.planned(planned()).await?;
     opening.commit(context, &plan, verb.watch).await
 }
 

@@ -9,7 +9,7 @@ use crate::model::{AppName, Color, Hinted, Settings, StoreSettings};
 use super::args;
 use super::context::Context;
 use super::install::{explain, program};
-use super::opening::{lock, refuse_open_switch};
+use super::opening::{busy, lock, own_claim, refuse_open_switch};
 use super::output;
 use super::report::Exit;
 use super::signals::Signals;
@@ -34,8 +34,11 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     let mut signals = Signals::hold()?;
     // The folder is gone where an uninstall before this one ended in the middle.
     install::make_state(layout, &app.name)?;
-    let _lock = lock(context, &app.name)?;
+    let _lock = lock(context, &app.name, "uninstall")?;
     refuse_open_switch(context, &app.name)?;
+    // The cursor goes for all hosts that share it.
+    let claimed = machine.claim(&own_claim(&"uninstall", "uninstall")?).await;
+    claimed.map_err(|error| busy(&app.name, "uninstall", error))?;
     let remove = Remove {
         app: &app,
         settings: &settings,
@@ -46,6 +49,7 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     };
     let why = "finishing; a half-removed installation helps nobody";
     let left = signals.finish(install::remove(&remove, &written), why).await;
+    machine.release_claim().await;
     let half = || format!("{} is only half removed; bgctl uninstall goes on with it", app.name);
     for path in left.map_err(|failed| explain(failed, half()))? {
         output::warning(&format!(
@@ -102,6 +106,7 @@ mod tests {
             ca: None,
             client: None,
             timeout: std::time::Duration::from_secs(5),
+            patience: std::time::Duration::ZERO,
         });
         assert!(ask(None, false, &etcd).ends_with("for all hosts that share it."));
     }

@@ -15,6 +15,7 @@ use crate::model::{DockerSettings, EtcdSettings, Invalid, NginxSettings, Setting
 
 const PREFIX: &str = "/";
 const TIMEOUT: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(600);
 const NGINX_UNIT: &str = "nginx.service";
 const NGINX_TEST: [&str; 2] = ["/usr/sbin/nginx", "-t"];
 const DOCKER: &str = "/usr/bin/docker";
@@ -39,6 +40,7 @@ struct Store {
     certificate: Option<Spanned<AbsolutePath>>,
     key: Option<Spanned<AbsolutePath>>,
     timeout: Option<Spanned<Time>>,
+    patience: Option<Spanned<Time>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -153,6 +155,7 @@ fn store(written: Store) -> Result<StoreSettings, Problem> {
         ca: written.ca.map(|path| path.into_inner().0),
         client: certificate(written.certificate, written.key, "key")?,
         timeout,
+        patience: written.patience.map_or(PATIENCE, |time| time.into_inner().0),
     }))
 }
 
@@ -166,6 +169,7 @@ fn local(written: &Store) -> Result<StoreSettings, Problem> {
         written.certificate.as_ref().map(Spanned::span),
         written.key.as_ref().map(Spanned::span),
         written.timeout.as_ref().map(Spanned::span),
+        written.patience.as_ref().map(Spanned::span),
     ];
     match places.into_iter().flatten().next() {
         Some(place) => Err(Problem::at(
@@ -249,6 +253,7 @@ ca = "/etc/bgctl/ca.pem"
 certificate = "/etc/bgctl/client.pem"
 key = "/etc/bgctl/client.key"
 timeout = "3s"
+patience = "1h"
 [nginx]
 unit = "proxy.service"
 sites = "/srv/nginx/sites"
@@ -282,6 +287,7 @@ socket = "/run/docker.sock"
                         },
                     ),
                     timeout: 3s,
+                    patience: 3600s,
                 },
             ),
             nginx: NginxSettings {

@@ -183,7 +183,8 @@ fn mode_of(path: &Utf8Path) -> eyre::Result<u32> {
 /// An advisory lock on a file (flock(2)), until it is dropped or its process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: fs_err::File,
+    file: fs_err::File,
+    is_signed: bool,
 }
 
 impl Lock {
@@ -196,12 +197,29 @@ impl Lock {
             options.write(true).create(true).truncate(false).mode(0o600);
             let file = fs_err::OpenOptions::from_options(options).open(path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => Ok(Some(Self { _file: file })),
+                Ok(()) => Ok(Some(Self { file, is_signed: false })),
                 Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
                 Err(error) => Err(error.into()),
             }
         };
         take().wrap_err_with(|| format!("cannot lock {path}"))
+    }
+
+    /// Says in the file who has the lock, until it is given back. Fails where the file cannot be written.
+    pub fn sign(&mut self, holder: &str) -> eyre::Result<()> {
+        self.is_signed = true;
+        self.file.set_len(0)?;
+        Ok(self.file.write_all(holder.as_bytes())?)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.is_signed
+            && let Err(error) = self.file.set_len(0)
+        {
+            tracing::debug!("{error}");
+        }
     }
 }
 

@@ -167,6 +167,16 @@ impl Layout {
         self.app(app).join("lock")
     }
 
+    /// What this host last knew of the cursor in etcd.
+    pub fn known_cursor(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("known.json")
+    }
+
+    /// Promotes that etcd does not know of yet.
+    pub fn deferred(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("deferred.json")
+    }
+
     /// The local store's record.
     pub fn cursor(&self, app: &AppName) -> Utf8PathBuf {
         self.app(app).join("cursor.json")

@@ -4,6 +4,7 @@
 //! * [`install`]: the files of an app, and what must hold before they are written
 //! * [`layout`]: where everything is
 //! * [`releases`], [`switches`]: what is on record
+//! * [`known`], [`deferred`]: the cursor while its store is away
 //! * [`files`]: writing so that a crash leaves the old or the new, never half
 //! * [`flag`]: the file that moves the traffic
 //! * [`systemd`]: units, over D-Bus
@@ -18,11 +19,13 @@
 
 pub mod command;
 pub mod connections;
+pub mod deferred;
 pub mod docker;
 pub mod files;
 pub mod flag;
 pub mod http;
 pub mod install;
+pub mod known;
 pub mod layout;
 pub mod logs;
 pub mod machine;

@@ -7,7 +7,7 @@ use eyre::WrapErr as _;
 use fs_err as fs;
 
 use crate::journal::{Entry, Event, Head, Next, Record, VERSION};
-use crate::model::{AppName, ReleaseId, SwitchId};
+use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId};
 use crate::plan::Plan;
 
 use super::files;
@@ -43,6 +43,17 @@ impl Switches {
         Ok(Some(
             SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {}", self.link))?,
         ))
+    }
+
+    /// The open switch.
+    pub fn open(&self) -> eyre::Result<Option<OpenSwitch>> {
+        let Some(id) = self.open_id()? else { return Ok(None) };
+        let head = self.read(&id)?.head;
+        Ok(Some(OpenSwitch {
+            id,
+            release: head.plan.release,
+            since: head.opened,
+        }))
     }
 
     /// Opens a switch: writes its plan, and then the link that makes it the open one. Whoever takes it up puts both on disk

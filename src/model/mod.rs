@@ -1,6 +1,7 @@
 //! The nouns of a deployment, parsed in their constructors: a value of one of these types is valid.
 
 mod app;
+mod claim;
 mod color;
 mod cursor;
 mod health;
@@ -14,12 +15,13 @@ mod site;
 mod unit;
 
 pub use app::{App, Docker, Drain, Program, Run, Runtime, Verify};
+pub use claim::{Claim, host};
 pub use color::{ByColor, Color, Port};
 pub use cursor::{Cursor, Revision, Stored};
 pub use health::{Check, HealthCheck};
 pub use image::{Digest, ImageRef, PinnedImage};
 pub use name::{AppName, EnvName, ReleaseId, SwitchId};
-pub use observed::{ActiveState, InstanceState, Observed};
+pub use observed::{ActiveState, InstanceState, Observed, OpenSwitch};
 pub use problem::{Hint, Hinted, Invalid, NotDone};
 pub use release::{Artifact, Pinned, Release};
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};

@@ -20,11 +20,29 @@ pub struct Observed {
     /// The release that was active before the active one, by the finished switches.
     pub previous: Option<ReleaseId>,
     /// The switch that is open.
-    pub open: Option<SwitchId>,
+    pub open: Option<OpenSwitch>,
     /// The name of this host: its host name and the start of its machine id, since names repeat.
     pub host: String,
     /// The number of the next switch.
     pub next_switch: SwitchId,
+}
+
+/// A switch that is not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenSwitch {
+    /// Which.
+    pub id: SwitchId,
+    /// The release that it makes active.
+    pub release: ReleaseId,
+    /// When it was opened.
+    pub since: jiff::Timestamp,
+}
+
+impl fmt::Display for OpenSwitch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, release, since } = self;
+        write!(f, "switch {id} to {release} is open since {since:.0}")
+    }
 }
 
 /// One instance, as systemd and the files say.

@@ -26,6 +26,21 @@ pub enum StoreSettings {
     Etcd(EtcdSettings),
 }
 
+impl StoreSettings {
+    /// Whether cursors live where this host cannot always reach them.
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::Etcd(_))
+    }
+
+    /// How long a missing answer is waited for; files of this host answer at once.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Etcd(etcd) => etcd.patience,
+            Self::Local => Duration::ZERO,
+        }
+    }
+}
+
 /// How etcd is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EtcdSettings {
@@ -41,6 +56,8 @@ pub struct EtcdSettings {
     pub client: Option<super::Certificate>,
     /// How long one call may take.
     pub timeout: Duration,
+    /// How long a switch that does not know whether it moved the cursor waits for an answer.
+    pub patience: Duration,
 }
 
 /// The host's nginx: its package or a container.

@@ -20,7 +20,7 @@ use crate::model::{AppName, Color, ReleaseId, SwitchId};
 
 pub use refusal::Refusal;
 pub use step::{OnFailure, PlannedStep, Step};
-pub use switch::{rollback, rollback_target, switch};
+pub use switch::{rollback, rollback_locally, rollback_target, switch};
 
 /// One attempt to make a release active: what is to be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,4 +53,14 @@ pub enum Verb {
     Switch,
     /// Make an earlier release active again.
     Rollback,
+}
+
+impl Verb {
+    /// Its word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Rollback => "rollback",
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Why nothing was done.
 
-use crate::model::{AppName, Invalid, ReleaseId, SwitchId};
+use crate::model::{AppName, Invalid, OpenSwitch, ReleaseId};
 
 /// A plan that was not made, and why; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,12 +12,12 @@ pub enum Refusal {
         app: AppName,
     },
     /// A switch of the app is open.
-    #[error("cannot switch {app}: switch {switch} is still open")]
+    #[error("cannot switch {app}: {open}")]
     Busy {
         /// The app.
         app: AppName,
         /// The open switch.
-        switch: SwitchId,
+        open: OpenSwitch,
     },
     /// There is no release to go back to.
     #[error("cannot roll back {app}: no release was active before the present one")]

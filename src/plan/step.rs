@@ -64,6 +64,17 @@ pub enum Step {
         /// The release that was.
         release: Option<ReleaseId>,
     },
+    /// Write down on this host that the cursor is to move, for when the store is back.
+    Defer {
+        /// The revision that this host last knew the cursor at.
+        expected: Revision,
+        /// The color that becomes active.
+        to: Color,
+        /// The release in it.
+        release: ReleaseId,
+    },
+    /// Take back what this switch wrote down so.
+    Recall,
     /// Send all new requests to a color; none: nginx answers that nothing is deployed.
     Flip {
         /// Which.
@@ -104,6 +115,8 @@ impl Step {
             Self::Disable { .. } => "disable",
             Self::Promote { .. } => "promote",
             Self::Demote { .. } => "demote",
+            Self::Defer { .. } => "defer",
+            Self::Recall => "recall",
             Self::Flip { .. } => "flip",
             Self::Confirm { .. } => "confirm",
             Self::Bake { .. } => "bake",
@@ -132,6 +145,11 @@ impl fmt::Display for Step {
                 )
             }
             Self::Demote { to, .. } => write!(f, "move the cursor back to {}", Color::or_none(*to)),
+            Self::Defer { to, release, .. } => write!(
+                f,
+                "defer the promote of {to} with {release}: the store learns of it when it is back"
+            ),
+            Self::Recall => f.write_str("recall the deferred promote"),
             Self::Flip { to: Some(to) } => write!(f, "flip nginx to {to}"),
             Self::Flip { to: None } => write!(f, "flip nginx to no color"),
             Self::Confirm { color } => write!(f, "confirm through nginx that {color} answers"),

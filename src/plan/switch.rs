@@ -13,14 +13,29 @@ pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan,
             release: release.id.clone(),
         });
     }
-    plan(app, Verb::Switch, &release.id, observed)
+    plan(app, Verb::Switch, &release.id, observed, Reach::Store)
 }
 
 /// Plans to make an earlier release active again: `to`, or the one that was active before. Refuses as [`switch`] does,
 /// and where there is no such release.
 pub fn rollback(app: &App, to: Option<&ReleaseId>, observed: &Observed) -> Result<Plan, Refusal> {
     let release = rollback_target(app, to, observed)?;
-    plan(app, Verb::Rollback, &release.id, observed)
+    plan(app, Verb::Rollback, &release.id, observed, Reach::Store)
+}
+
+/// As [`rollback`], for this host alone while the store is away; `observed.cursor` is what this host last knew of it.
+pub fn rollback_locally(app: &App, to: Option<&ReleaseId>, observed: &Observed) -> Result<Plan, Refusal> {
+    let release = rollback_target(app, to, observed)?;
+    plan(app, Verb::Rollback, &release.id, observed, Reach::Host)
+}
+
+/// How far a promote reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// It moves the cursor.
+    Store,
+    /// The store is away and learns of it later.
+    Host,
 }
 
 /// The release that a rollback would make active.
@@ -62,19 +77,19 @@ fn installed<'a>(app: &App, observed: &'a Observed) -> Result<&'a Stored, Refusa
         .ok_or_else(|| Refusal::NotInstalled { app: app.name.clone() })
 }
 
-fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed) -> Result<Plan, Refusal> {
+fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed, reach: Reach) -> Result<Plan, Refusal> {
     let stored = installed(app, observed)?;
-    if let Some(switch) = &observed.open {
+    if let Some(open) = &observed.open {
         return Err(Refusal::Busy {
             app: app.name.clone(),
-            switch: switch.clone(),
+            open: open.clone(),
         });
     }
     // Where a hand at work or a restored store made them differ, users are where nginx sends them.
     let from = observed.serving.or(stored.cursor.active);
     let to = from.map_or(Color::Blue, Color::other);
     let mut steps = stage(app, to, release, observed);
-    steps.extend(promote(app, stored, to, release, observed));
+    steps.extend(promote(app, stored, to, release, observed, reach));
     let old = observed.instances.get(to.other());
     if from.is_some() || old.enabled || !old.state.is_down() {
         steps.extend(retire(app, to.other()));
@@ -147,17 +162,30 @@ fn clear(color: Color, idle: &InstanceState) -> Vec<PlannedStep> {
 }
 
 /// The cursor and the traffic move to it.
-fn promote(app: &App, stored: &Stored, to: Color, release: &ReleaseId, observed: &Observed) -> Vec<PlannedStep> {
-    let before = &stored.cursor;
-    let demote = Step::Demote {
-        expected: stored.revision,
-        to: before.active,
-        release: before.release.clone(),
-    };
-    let promote = Step::Promote {
-        expected: stored.revision,
-        to,
-        release: release.clone(),
+fn promote(
+    app: &App,
+    stored: &Stored,
+    to: Color,
+    release: &ReleaseId,
+    observed: &Observed,
+    reach: Reach,
+) -> Vec<PlannedStep> {
+    let (expected, before, release) = (stored.revision, &stored.cursor, release.clone());
+    let (promote, back, reason) = match reach {
+        Reach::Store => (
+            Step::Promote { expected, to, release },
+            Step::Demote {
+                expected,
+                to: before.active,
+                release: before.release.clone(),
+            },
+            "the cursor says which color is active; nobody moved it since",
+        ),
+        Reach::Host => (
+            Step::Defer { expected, to, release },
+            Step::Recall,
+            "the store is away; it learns what this host did if nobody moved the cursor meanwhile",
+        ),
     };
     // Until the traffic is back where it was, the color may be answering requests that must not be cut.
     let drain = Step::Drain {
@@ -165,11 +193,7 @@ fn promote(app: &App, stored: &Stored, to: Color, release: &ReleaseId, observed:
         timeout: app.drain.timeout,
     };
     let mut steps = vec![
-        undoable(
-            promote,
-            [demote, drain],
-            "the cursor says which color is active; nobody moved it since".to_owned(),
-        ),
+        undoable(promote, [back, drain], reason.to_owned()),
         undoable(
             Step::Flip { to: Some(to) },
             [Step::Flip { to: observed.serving }],

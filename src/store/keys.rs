@@ -10,7 +10,9 @@
 //! | `release` | the release that is active; may be empty |
 //! | `moved-by` | who moved the cursor last, `HOST/SWITCH`; empty before the first switch |
 //!
-//! They change together, in one transaction. bgctl itself reads `instance`, `release` and `moved-by`; a record without
+//! `claim` is there while a host is at work on the app: [`Claim`](crate::model::Claim) as JSON, with a lease.
+//!
+//! The others change together, in one transaction. bgctl itself reads `instance`, `release` and `moved-by`; a record without
 //! all three was not written by bgctl.
 
 use std::collections::BTreeMap;
@@ -73,6 +75,11 @@ impl Keys {
     /// The key that a change compares.
     pub(super) fn compared(&self, app: &AppName) -> String {
         self.record(app) + INSTANCE
+    }
+
+    /// The key that says who is at work on `app`.
+    pub(super) fn claim(&self, app: &AppName) -> String {
+        self.record(app) + "claim"
     }
 
     /// Every key of the record of `app`.

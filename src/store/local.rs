@@ -99,7 +99,7 @@ impl Local {
         cursor: &Cursor,
     ) -> Result<Revision, SetError> {
         let (folder, cursor) = (self.state.join(app.as_str()), cursor.clone());
-        blocking(move || {
+        let set = blocking(move || {
             // No folder, no cursor.
             if read(&folder)?.is_none() {
                 return Ok(Err(SetError::Conflict(None)));
@@ -108,13 +108,16 @@ impl Local {
             match read(&folder)? {
                 Some(found) if found.revision == expected => {
                     let revision = Revision(expected.0 + 1);
-                    write(&folder, &lock, &Stored { cursor, revision }, ports)?;
-                    Ok(Ok(revision))
+                    let written = write(&folder, &lock, &Stored { cursor, revision }, ports);
+                    Ok(written.map(|()| revision).map_err(|error| match read(&folder) {
+                        Ok(Some(found)) if found.revision == expected => SetError::Refused(error),
+                        _ => SetError::Unknown(error),
+                    }))
                 }
                 found => Ok(Err(SetError::Conflict(found))),
             }
-        })
-        .await?
+        });
+        set.await.unwrap_or_else(|error| Err(SetError::Refused(error)))
     }
 
     pub(super) async fn remove(&self, app: &AppName) -> eyre::Result<()> {

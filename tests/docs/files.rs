@@ -34,6 +34,8 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
     let names = BTreeSet::from([
         name(layout.env_file(&app, port)).replace("9001", "PORT"),
         name(layout.cursor(&app)),
+        name(layout.known_cursor(&app)),
+        name(layout.deferred(&app)),
         name(layout.installed_manifest(&app)),
         name(layout.flag_dir(&app)) + "/",
         name(layout.releases_dir(&app)) + "/",

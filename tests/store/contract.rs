@@ -1,6 +1,6 @@
 //! What every store promises. Each function gets a store of its own, without cursors.
 
-use bgctl::model::{AppName, ByColor, Color, Cursor, Port, ReleaseId, Revision, Stored};
+use bgctl::model::{AppName, ByColor, Claim, Color, Cursor, Port, ReleaseId, Revision, Stored};
 use bgctl::store::{SetError, Store};
 
 pub fn app(name: &str) -> AppName {
@@ -22,6 +22,15 @@ pub fn active(color: Color, number: u32) -> Cursor {
     }
 }
 
+pub fn claim(by: &str) -> Claim {
+    Claim {
+        by: by.to_owned(),
+        verb: "switch".to_owned(),
+        release: Some(ReleaseId::numbered(7)),
+        since: "2026-11-23T14:00:00Z".parse().unwrap(),
+    }
+}
+
 /// Runs the whole contract, each part on a store that `open` makes.
 pub async fn holds(open: impl AsyncFn() -> Store) {
     nothing_is_there(&open().await).await;
@@ -31,6 +40,7 @@ pub async fn holds(open: impl AsyncFn() -> Store) {
     one_of_many_wins(&open().await).await;
     remove_is_idempotent(&open().await).await;
     list_has_all(&open().await).await;
+    a_claim_is_kept(&open().await).await;
 }
 
 async fn nothing_is_there(store: &Store) {
@@ -159,4 +169,42 @@ async fn list_has_all(store: &Store) {
     for (name, stored) in &listed {
         assert_eq!(store.get(name).await.unwrap().as_ref(), Some(stored));
     }
+}
+
+/// Who claims has it, and sees the cursor of that moment; again as the same, and after a switch of the same host; a cursor
+/// is moved by who holds it. Its end can be asked for twice.
+async fn a_claim_is_kept(store: &Store) {
+    let (held, none) = store.claim(&app("shop"), &claim("host/0007")).await.unwrap();
+    assert_eq!(none, None);
+    let created = store.create(&app("shop"), &ports()).await.unwrap();
+    let (again, found) = store.claim(&app("shop"), &claim("host/0007")).await.unwrap();
+    assert_eq!((again, found), (held, Some(created.clone())));
+    assert_eq!(store.held(&app("shop"), &claim("host/0007")).await.unwrap(), Some(held));
+    assert!(store.keep(held).await.unwrap());
+
+    let cursor = active(Color::Green, 7);
+    let (name, ports) = (app("shop"), ports());
+    let set = async || {
+        store
+            .compare_and_set_held(&name, &ports, created.revision, &cursor, held)
+            .await
+    };
+    let revision = set().await.unwrap();
+    let stale = set().await;
+    assert!(
+        matches!(&stale, Err(SetError::Conflict(Some(now))) if now.revision == revision),
+        "{stale:?}"
+    );
+
+    let (next, found) = store.claim(&app("shop"), &claim("host/0008")).await.unwrap();
+    assert_eq!(found, Some(Stored { cursor, revision }));
+    for _ in 0..2 {
+        store.release(held).await.unwrap();
+    }
+    assert!(
+        store.keep(next).await.unwrap(),
+        "the end of the first is not the end of the second"
+    );
+    store.release(next).await.unwrap();
+    assert!(store.is_usable().await);
 }

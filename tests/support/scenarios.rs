@@ -35,6 +35,11 @@ fn rollback_to(name: &'static str, app: &App, to: Option<&str>, observed: Observ
     Scenario { name, observed, plan }
 }
 
+fn locally(name: &'static str, app: &App, observed: Observed) -> Scenario {
+    let plan = plan::rollback_locally(app, None, &observed).unwrap();
+    Scenario { name, observed, plan }
+}
+
 fn switches() -> Vec<Scenario> {
     let app = app();
     let mut careful = app.clone();
@@ -76,6 +81,7 @@ fn rollbacks() -> Vec<Scenario> {
         rollback_to("rollback, warm and enabled", &app, None, enabled),
         rollback_to("rollback, cold", &app, None, cold()),
         rollback_to("rollback to an older release", &app, Some("a"), further),
+        locally("rollback while the store is away", &app, cold()),
     ]
 }
 

@@ -154,8 +154,11 @@ impl World {
             Step::Verify { color } | Step::Bake { color, .. } => return self.look_at(plan, *color),
             Step::Confirm { color } if serves(*color) => return self.look_at(plan, *color),
             Step::Confirm { .. } => return Ok(Err("nginx answers with another color")),
-            Step::Promote { expected, to, release } => return self.promote(plan, *expected, *to, release),
+            Step::Promote { expected, to, release } | Step::Defer { expected, to, release } => {
+                return self.promote(plan, *expected, *to, release);
+            }
             Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()),
+            Step::Recall => self.recall(plan),
             Step::Flip { to: Some(to) } if *to == plan.to => {
                 self.look_at(plan, *to)?
                     .map_err(|_| Violation(format!("{step} while it is down")))?;
@@ -194,6 +197,17 @@ impl World {
         self.revision.0 += 1;
         self.cursor = next;
         Ok(Ok(()))
+    }
+
+    /// What is deferred here is what this host takes for the cursor; the one in the store is none of its business.
+    fn recall(&mut self, plan: &Plan) {
+        if self.cursor.moved_by.as_ref() == Some(&plan.mover) {
+            self.cursor = Cursor {
+                active: plan.from,
+                release: plan.replaces.clone(),
+                moved_by: None,
+            };
+        }
     }
 
     fn demote(&mut self, plan: &Plan, expected: Revision, to: Option<Color>, release: Option<&ReleaseId>) {

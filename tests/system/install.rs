@@ -23,11 +23,12 @@ pub fn alone(host: &Host) -> Lock {
     alone
 }
 
-/// All that bgctl could have changed, a line for each thing.
+/// All that bgctl could have changed, a line for each thing; but for the time of the last look at a cursor, which every look
+/// changes.
 pub fn everything(host: &Host) -> BTreeSet<String> {
     let all = host.succeed(
         "find /etc /var/lib/bgctl /run/bgctl /usr/local -printf '%p %y %m %U %l\\n' 2>/dev/null | sort; \
-         find /etc /var/lib/bgctl -type f -exec sha256sum {} + 2>/dev/null | sort; \
+         find /etc /var/lib/bgctl -type f ! -name known.json -exec sha256sum {} + 2>/dev/null | sort; \
          etcdctl get --prefix /; systemctl show -P UnitsLoadTimestampMonotonic; pgrep nginx; docker ps -aq; \
          systemctl list-units --all --no-legend --plain '*@9*' 'bgctl*'",
     );

@@ -5,6 +5,7 @@ mod contract;
 mod etcd;
 mod proxy;
 mod refused;
+mod rivals;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -162,7 +163,7 @@ async fn what_a_person_writes_is_seen() {
     let set = store
         .compare_and_set(&app("shop"), &ports(), created.revision, &Cursor::default())
         .await;
-    assert!(matches!(set, Err(SetError::Failed(_))), "{set:?}");
+    assert!(matches!(set, Err(SetError::Refused(_))), "{set:?}");
 
     // As the article starts: two keys by hand.
     etcd.etcdctl("put /old/instance none");
@@ -212,11 +213,20 @@ async fn etcd_dies_in_the_middle() {
     etcd.signal("CONT");
     assert_eq!(store.get(&app("shop")).await.unwrap(), Some(created.clone()));
 
+    // It may come through when it runs again.
+    etcd.signal("STOP");
+    let set = store
+        .compare_and_set(&app("shop"), &ports(), created.revision, &active(Color::Green, 2))
+        .await;
+    assert!(matches!(set, Err(SetError::Unknown(_))), "{set:?}");
+
     etcd.kill();
+    // The connection that it had may break with a call on it; on a new one nothing is sent.
+    assert!(store.get(&app("shop")).await.is_err());
     let set = store
         .compare_and_set(&app("shop"), &ports(), created.revision, &active(Color::Blue, 1))
         .await;
-    let Err(SetError::Failed(error)) = set else {
+    let Err(SetError::Refused(error)) = set else {
         panic!("{set:?}")
     };
     assert!(

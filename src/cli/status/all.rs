@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -11,12 +11,13 @@ use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::report::Exit;
 use crate::config;
-use crate::host::flag;
 use crate::host::install::{installed, manifest};
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
-use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, Stored, SwitchId, UnitName};
-use crate::store::Store;
+use crate::host::{flag, known};
+use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, SwitchId, UnitName};
+
+use super::ask;
 
 /// An app in one line.
 #[derive(Debug, Serialize)]
@@ -46,10 +47,10 @@ pub async fn run(context: &Context, json: bool) -> eyre::Result<Exit> {
 async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let layout = &context.layout;
     let apps = installed(layout)?;
-    let mut cursors = cursors(context).await;
+    let mut cursors = ask(context, async |store| store.list().await).await;
     if let Err(error) = &cursors {
         output::warning(&format!(
-            "what follows is what nginx serves; the cursors are not known: {error:#}"
+            "the cursors are not known, what this host last knew of them follows: {error:#}"
         ));
     }
     let units = Systemd::connect().await?.list(&["*@*.service"]).await?;
@@ -57,12 +58,16 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let mut lines = Vec::new();
     for app in apps {
         let serving = flag::read(&layout.flag_dir(&app))?;
+        let known = match &cursors {
+            Ok(_) => None,
+            Err(_) => known::read(layout, &app).ok().flatten(),
+        };
+        let age = known
+            .as_ref()
+            .map(|known| jiff::Timestamp::now().duration_since(known.at).unsigned_abs());
         let cursor = match &mut cursors {
             Ok(cursors) => cursors.remove(&app).map(|stored| stored.cursor).unwrap_or_default(),
-            Err(_) => Cursor {
-                active: serving,
-                ..Cursor::default()
-            },
+            Err(_) => known.map_or_else(|| served(serving), |known| known.cursor),
         };
         let (state, mut note) = match (
             cursor.active,
@@ -78,6 +83,9 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
         if note.is_none() && serving != cursor.active {
             note = Some(format!("nginx serves {}", Color::or_none(serving)));
         }
+        if let (None, Some(age)) = (&note, age) {
+            note = Some(format!("as this host knew it {} ago", output::age(age)));
+        }
         let open_switch = Switches::new(layout, &app).open_id()?;
         lines.push(Line {
             app,
@@ -92,9 +100,11 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     Ok(lines)
 }
 
-async fn cursors(context: &Context) -> eyre::Result<BTreeMap<AppName, Stored>> {
-    let store = Store::open(&context.settings()?.store, &context.layout.state()).await?;
-    store.list().await
+fn served(serving: Option<Color>) -> Cursor {
+    Cursor {
+        active: serving,
+        ..Cursor::default()
+    }
 }
 
 fn show(lines: &[Line]) {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -13,10 +15,13 @@ use crate::host::docker::Docker;
 use crate::host::install::{self, Files};
 use crate::host::switches::Switches;
 use crate::host::systemd::{Systemd, UnitState};
-use crate::host::{flag, nginx, probe, releases};
+use crate::host::{deferred, flag, known, nginx, probe, releases};
 use crate::journal::StepState;
-use crate::model::{ActiveState, App, Color, Cursor, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitName};
-use crate::store::Store;
+use crate::model::{
+    ActiveState, App, AppName, Color, Cursor, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitName,
+};
+
+use super::ask;
 
 /// An app, as it is.
 #[derive(Debug, Serialize)]
@@ -36,6 +41,21 @@ struct CursorStatus {
     #[serde(flatten)]
     cursor: Cursor,
     revision: Revision,
+    /// When this host last saw it so, where the store does not answer; none: just now.
+    as_of: Option<jiff::Timestamp>,
+    age_seconds: Option<u64>,
+}
+
+impl CursorStatus {
+    fn known(known: known::Known) -> Self {
+        let age = jiff::Timestamp::now().duration_since(known.at);
+        Self {
+            cursor: known.cursor,
+            revision: known.revision,
+            as_of: Some(known.at),
+            age_seconds: Some(age.as_secs().max(0).unsigned_abs()),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -77,13 +97,8 @@ async fn gather(context: &Context, app: &App) -> eyre::Result<Status> {
     let (layout, settings) = (&context.layout, context.settings()?);
     let systemd = Systemd::connect().await?;
     let mut problems = Vec::new();
-    let cursor = match read_cursor(context, app, &settings).await {
-        Ok(cursor) => cursor,
-        Err(error) => {
-            problems.push(format!("the cursor is not known: {error:#}"));
-            None
-        }
-    };
+    let cursor = read_cursor(context, &app.name, &mut problems).await?;
+    problems.extend(deferred(context, &app.name).unwrap_or_else(|broken| Some(format!("{broken:#}"))));
     let serving = match nginx::color(&app.site, &layout.socket(&app.name)).await {
         Ok(serving) => serving,
         Err(error) => {
@@ -122,12 +137,52 @@ async fn gather(context: &Context, app: &App) -> eyre::Result<Status> {
     })
 }
 
-async fn read_cursor(context: &Context, app: &App, settings: &Settings) -> eyre::Result<Option<CursorStatus>> {
-    let store = Store::open(&settings.store, &context.layout.state()).await?;
-    let stored = store.get(&app.name).await?;
-    Ok(stored.map(|stored| CursorStatus {
-        cursor: stored.cursor,
-        revision: stored.revision,
+/// What the store says, or what this host last knew of it.
+async fn read_cursor(
+    context: &Context,
+    app: &AppName,
+    problems: &mut Vec<String>,
+) -> eyre::Result<Option<CursorStatus>> {
+    match ask(context, async |store| store.get(app).await).await {
+        Ok(stored) => {
+            // Only root can write it down.
+            if let Some(stored) = stored.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
+                known::remember(&context.layout, &context.settings()?.store, app, stored);
+            }
+            Ok(stored.map(|stored| CursorStatus {
+                cursor: stored.cursor,
+                revision: stored.revision,
+                as_of: None,
+                age_seconds: None,
+            }))
+        }
+        Err(error) => {
+            let known = known::read(&context.layout, app).unwrap_or_else(|broken| {
+                problems.push(format!("{broken:#}"));
+                None
+            });
+            let instead = if known.is_some() {
+                "what this host last knew of it is shown"
+            } else {
+                "this host never saw it"
+            };
+            problems.push(format!("the cursor is not known, {instead}: {error:#}"));
+            Ok(known.map(CursorStatus::known))
+        }
+    }
+}
+
+/// What this host did while the store was away, and the store does not know.
+fn deferred(context: &Context, app: &AppName) -> eyre::Result<Option<String>> {
+    let deferred = deferred::Journal::new(&context.layout, app).read()?;
+    let moved = deferred.and_then(|deferred| Some((deferred.at, deferred.stored()?.cursor)));
+    Ok(moved.map(|(at, cursor)| {
+        let color = Color::or_none(cursor.active);
+        let release = cursor.release.as_ref().map(|id| format!(" with {id}")).unwrap_or_default();
+        format!(
+            "this host moved to {color}{release} without the store at {at:.0}, and tells it when it answers: systemctl start {}",
+            UnitName::switch(app)
+        )
     }))
 }
 
@@ -218,14 +273,21 @@ async fn open_switch(context: &Context, app: &App, systemd: &Systemd) -> eyre::R
 fn show(status: &Status) {
     output::answer(&format!("{}  {}", output::bold(&status.app), output::dim(&status.url)));
     match &status.cursor {
-        Some(CursorStatus { cursor, revision }) => {
+        Some(known) => {
+            let CursorStatus { cursor, revision, .. } = known;
             let color = output::in_color(cursor.active, Color::or_none(cursor.active));
             let release = cursor
                 .release
                 .as_ref()
                 .map(|release| format!(" with {release}"))
                 .unwrap_or_default();
-            output::answer(&format!("cursor  {color}{release}, revision {revision}"));
+            let age = known
+                .age_seconds
+                .map(|seconds| output::age(Duration::from_secs(seconds)));
+            let age = age
+                .map(|age| format!(", as this host knew it {age} ago"))
+                .unwrap_or_default();
+            output::answer(&format!("cursor  {color}{release}, revision {revision}{age}"));
         }
         None => output::answer("cursor  not known"),
     }

@@ -1,28 +1,33 @@
 //! The engine's effects on this machine: what each step does here.
 
+mod claim;
 mod cursor;
 mod traffic;
 
-use std::time::Duration;
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
-use tokio::sync::OnceCell;
 
 use crate::engine::Effects;
 use crate::journal::{Entry, Event};
 use crate::model::{
-    ActiveState, App, ByColor, Color, InstanceState, Observed, Port, Release, ReleaseId, Settings, UnitName,
+    ActiveState, App, ByColor, Claim, Color, Cursor, InstanceState, Observed, Port, Release, ReleaseId, Revision,
+    Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::render;
-use crate::store::Store;
+use crate::store::{ClaimError, Store};
 
 use crate::host::layout::Layout;
 use crate::host::releases::{self, Releases};
 use crate::host::switches::{Log, Switches};
 use crate::host::systemd::{self, Systemd};
-use crate::host::{files, flag, logs, probe, verify};
+use crate::host::{files, flag, known, logs, probe, verify};
+
+pub use cursor::{Published, claim_of};
 
 /// How many lines of its log a failed instance shows.
 const LOG_LINES: usize = 15;
@@ -34,7 +39,11 @@ pub struct Machine {
     settings: Settings,
     layout: Layout,
     systemd: Systemd,
-    store: OnceCell<Store>,
+    door: Arc<claim::Door>,
+    /// What this saw of the cursor last.
+    seen: RefCell<Option<Stored>>,
+    /// Since when the store is waited for.
+    waits_since: OnceCell<Instant>,
     log: Option<Log>,
 }
 
@@ -43,12 +52,15 @@ impl Machine {
     /// promote goes on without it.
     pub async fn new(app: App, settings: Settings, layout: Layout) -> eyre::Result<Self> {
         let systemd = Systemd::connect().await?;
+        let door = claim::Door::new(app.name.clone(), settings.store.clone(), layout.state());
         Ok(Self {
             app,
             settings,
             layout,
             systemd,
-            store: OnceCell::new(),
+            door: Arc::new(door),
+            seen: RefCell::default(),
+            waits_since: OnceCell::new(),
             log: None,
         })
     }
@@ -66,10 +78,84 @@ impl Machine {
 
     /// Its store.
     pub async fn store(&self) -> eyre::Result<&Store> {
-        let state = self.layout.state();
-        self.store
-            .get_or_try_init(|| Store::open(&self.settings.store, &state))
-            .await
+        self.door.store().await
+    }
+
+    /// As [`Effects::observe`], and claims the app in the same moment. Fails with [`ClaimError`].
+    pub async fn claim_and_observe(&self, claim: &Claim) -> Result<Observed, ClaimError> {
+        let mut taken = None;
+        let cursor = async {
+            self.claim(claim).await.or_else(|error| match error {
+                ClaimError::Failed(error) => Err(error),
+                ClaimError::Taken(by) => {
+                    taken = Some(by);
+                    Ok(None)
+                }
+            })
+        };
+        let observed = self.look(cursor).await;
+        match taken {
+            Some(by) => Err(ClaimError::Taken(by)),
+            None => observed.map_err(ClaimError::Failed),
+        }
+    }
+
+    /// As [`Effects::observe`] without the store: the cursor is what this host last knew of it, or what it serves where it
+    /// knows of none.
+    pub async fn observe_locally(&self) -> eyre::Result<Observed> {
+        let name = &self.app.name;
+        let deferred = self.deferred().read()?.and_then(|deferred| deferred.stored());
+        let known = || known::read(&self.layout, name);
+        let stored = match deferred {
+            Some(stored) => stored,
+            None => match known()? {
+                Some(known::Known { cursor, revision, .. }) => Stored { cursor, revision },
+                None => self.served()?,
+            },
+        };
+        self.look(async { Ok(Some(stored)) }).await
+    }
+
+    /// A cursor that says what this host serves, at no revision.
+    fn served(&self) -> eyre::Result<Stored> {
+        let active = flag::read(&self.flags())?;
+        let release = active.map(|color| self.pinned(color)).transpose()?.flatten();
+        let cursor = Cursor {
+            active,
+            release,
+            moved_by: None,
+        };
+        let revision = Revision(0);
+        Ok(Stored { cursor, revision })
+    }
+
+    /// Writes down what this saw of the cursor last, for when the store is away.
+    pub fn remember(&self) {
+        if let Some(seen) = self.seen.take() {
+            known::remember(&self.layout, &self.settings.store, &self.app.name, &seen);
+        }
+    }
+
+    fn saw(&self, seen: Option<Stored>) {
+        if seen.is_some() {
+            self.seen.replace(seen);
+        }
+    }
+
+    /// The store and systemd do not wait for each other.
+    async fn look(&self, cursor: impl Future<Output = eyre::Result<Option<Stored>>>) -> eyre::Result<Observed> {
+        let switches = Switches::new(&self.layout, &self.app.name);
+        let (cursor, blue, green) = tokio::try_join!(cursor, self.instance(Color::Blue), self.instance(Color::Green))?;
+        Ok(Observed {
+            cursor,
+            serving: flag::read(&self.flags())?,
+            instances: ByColor { blue, green },
+            releases: self.releases().list()?,
+            previous: switches.previous_release()?,
+            open: switches.open()?,
+            host: host_name()?,
+            next_switch: switches.next_id()?,
+        })
     }
 
     fn unit(&self, color: Color) -> UnitName {
@@ -189,23 +275,7 @@ impl Machine {
 
 impl Effects for Machine {
     async fn observe(&self) -> eyre::Result<Observed> {
-        let switches = Switches::new(&self.layout, &self.app.name);
-        // The store and systemd do not wait for each other.
-        let (cursor, blue, green) = tokio::try_join!(
-            async { self.store().await?.get(&self.app.name).await },
-            self.instance(Color::Blue),
-            self.instance(Color::Green),
-        )?;
-        Ok(Observed {
-            cursor,
-            serving: flag::read(&self.flags())?,
-            instances: ByColor { blue, green },
-            releases: self.releases().list()?,
-            previous: switches.previous_release()?,
-            open: switches.open_id()?,
-            host: host_name()?,
-            next_switch: switches.next_id()?,
-        })
+        self.look(async { self.store().await?.get(&self.app.name).await }).await
     }
 
     async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
@@ -218,6 +288,8 @@ impl Effects for Machine {
             Step::Disable { color } => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Promote { expected, to, release } => self.promote(plan, *expected, *to, release).await?,
             Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()).await?,
+            Step::Defer { expected, to, release } => self.defer(plan, *expected, *to, release)?,
+            Step::Recall => self.recall(plan)?,
             Step::Flip { to } => self.flip(*to).await?,
             Step::Confirm { color } => self.confirm(*color).await?,
             Step::Bake { color, duration } => self.bake(*color, *duration).await?,
@@ -248,7 +320,7 @@ impl Effects for Machine {
 }
 
 /// The host's name and the start of its machine id (machine-id(5)): cloned machines can have one name.
-fn host_name() -> eyre::Result<String> {
+pub fn host_name() -> eyre::Result<String> {
     let system = rustix::system::uname();
     let name = system.nodename().to_string_lossy();
     let id = files::read(Utf8Path::new("/etc/machine-id"))?.unwrap_or_default();

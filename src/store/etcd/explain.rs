@@ -37,7 +37,7 @@ pub(super) enum Cause {
 }
 
 /// Phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, in lower case; the first that is found counts.
-const PHRASES: [(&str, Cause); 23] = [
+const PHRASES: [(&str, Cause); 22] = [
     ("authentication failed, invalid user id or password", Cause::BadPassword),
     ("user name is empty", Cause::NoUser),
     ("authentication is not enabled", Cause::NoAuth),
@@ -46,7 +46,6 @@ const PHRASES: [(&str, Cause); 23] = [
     ("permission denied", Cause::PermissionDenied),
     ("database space exceeded", Cause::NoSpace),
     ("no leader", Cause::NoLeader),
-    ("leader changed", Cause::NoLeader),
     ("decoded message length too large", Cause::TooLarge),
     ("certificate", Cause::Tls),
     ("fatal alert", Cause::Tls),
@@ -70,6 +69,23 @@ impl Cause {
             .into_iter()
             .find_map(|(phrase, cause)| text.contains(phrase).then_some(cause))
             .unwrap_or(Self::Other)
+    }
+
+    /// Whether what was asked for has for certain not been done. The rest may have come through before it went wrong; a
+    /// leader that changes meanwhile (`leader changed`) is such a case, a cluster without one is not: it refuses at once.
+    pub(super) fn is_sure(self) -> bool {
+        match self {
+            Self::Lost | Self::TooLarge | Self::Other => false,
+            Self::Unreachable
+            | Self::Tls
+            | Self::BadPassword
+            | Self::NoUser
+            | Self::NoAuth
+            | Self::OldLogin
+            | Self::PermissionDenied
+            | Self::NoSpace
+            | Self::NoLeader => true,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The store in etcd, over its v3 API.
 
+mod claim;
 mod connect;
 mod explain;
 
@@ -7,13 +8,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, KeyValue, KvClient, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{Client, Compare, CompareOp, Error, GetOptions, KeyValue, Txn, TxnOp, TxnOpResponse};
 use eyre::OptionExt;
 
 use self::explain::{Cause, Explain};
-use super::SetError;
 use super::keys::{Found, Keys};
-use crate::model::{AppName, ByColor, Cursor, EtcdSettings, Port, Revision, Stored};
+use super::{Held, SetError};
+use crate::model::{AppName, ByColor, Claim, Cursor, EtcdSettings, Port, Revision, Stored};
 
 /// The most that an answer may have, bytes: [`Etcd::list`] reads all that is below the prefix, also what is not bgctl's.
 const ANSWER_MAX: usize = 64 << 20;
@@ -43,32 +44,20 @@ impl Etcd {
         let explain = Explain::new(settings);
         let options = connect::options(settings)?;
         let tries = settings.endpoints.len() * TRIES;
-        let connect = retry(tries, || Client::connect(&settings.endpoints, Some(options.clone())));
+        let connect = Box::pin(retry(tries, || {
+            Client::connect(&settings.endpoints, Some(options.clone()))
+        }));
         let client = match tokio::time::timeout(settings.timeout, connect).await {
-            Ok(connected) => connected.map_err(|error| explain.error(&error))?.value,
+            Ok(connected) => connected.map_err(|failure| explain.error(&failure.error))?.value,
             Err(_) => return Err(explain.timeout()),
         };
-        let etcd = Self {
+        Ok(Self {
             client,
             keys: Keys::below(&settings.prefix),
             explain,
             timeout: settings.timeout,
             tries,
-        };
-        etcd.ask().await?;
-        Ok(etcd)
-    }
-
-    /// Asks etcd something small. What this user may read is found out by who reads it.
-    async fn ask(&self) -> eyre::Result<()> {
-        let key = self.keys.prefix();
-        let asked = self
-            .call(async |mut kv| kv.get(key, Some(GetOptions::new().with_count_only())).await)
-            .await;
-        match asked {
-            Err(Failure::Error(error)) if Cause::of(&error) == Cause::PermissionDenied => Ok(()),
-            asked => asked.map(drop).map_err(|failure| self.report(&failure)),
-        }
+        })
     }
 
     pub(super) async fn get(&self, app: &AppName) -> eyre::Result<Option<Stored>> {
@@ -91,73 +80,93 @@ impl Etcd {
     pub(super) async fn create(&self, app: &AppName, ports: ByColor<Port>) -> eyre::Result<Stored> {
         let cursor = Cursor::default();
         let absent = Compare::version(self.keys.compared(app), CompareOp::Equal, 0);
-        match self.put(app, ports, &cursor, absent).await? {
-            Ok(revision) => Ok(Stored { cursor, revision }),
-            Err(found) => found.ok_or_eyre("cannot create the cursor: etcd says it is there and is not"),
+        let put = self.put(app, ports, &cursor, vec![absent]).await;
+        match put.map_err(|failure| self.report(&failure))? {
+            Put::Done(revision) => Ok(Stored { cursor, revision }),
+            Put::Found { pairs, .. } => {
+                let found = self.stored(app, &pairs)?;
+                found.ok_or_eyre("cannot create the cursor: etcd says it is there and is not")
+            }
         }
     }
 
+    /// What asks for a claim compares the lease of its key: it has another one as soon as it is anybody else's.
     pub(super) async fn compare_and_set(
         &self,
         app: &AppName,
         ports: ByColor<Port>,
         expected: Revision,
         cursor: &Cursor,
+        held: Option<Held>,
     ) -> Result<Revision, SetError> {
-        let unchanged = Compare::mod_revision(self.keys.compared(app), CompareOp::Equal, expected.0);
-        self.put(app, ports, cursor, unchanged)
-            .await?
-            .map_err(SetError::Conflict)
+        let mut conditions = vec![Compare::mod_revision(
+            self.keys.compared(app),
+            CompareOp::Equal,
+            expected.0,
+        )];
+        conditions.extend(held.map(|held| Compare::lease(self.keys.claim(app), CompareOp::Equal, held.lease)));
+        let put = self.put(app, ports, cursor, conditions).await;
+        let (pairs, is_second) = match put {
+            Ok(Put::Done(revision)) => return Ok(revision),
+            Ok(Put::Found { pairs, is_second }) => (pairs, is_second),
+            Err(failure) if failure.is_sure() => return Err(SetError::Refused(self.report(&failure))),
+            Err(failure) => return Err(SetError::Unknown(self.report(&failure))),
+        };
+        match self.stored(app, &pairs).map_err(SetError::Refused)? {
+            // The call whose answer was lost has done it: `moved_by` is nobody else's.
+            Some(own) if is_second && own.cursor == *cursor && cursor.moved_by.is_some() => Ok(own.revision),
+            Some(same) if same.revision == expected && held.is_some() => Err(SetError::Unclaimed(
+                self.claim_in(app, &pairs).map_err(SetError::Refused)?,
+            )),
+            found => Err(SetError::Conflict(found)),
+        }
     }
 
     pub(super) async fn remove(&self, app: &AppName) -> eyre::Result<()> {
         let deletes: Vec<_> = self.keys.all(app).map(|key| TxnOp::delete(key, None)).collect();
         let txn = Txn::new().and_then(deletes);
-        let removed = self.call(async |mut kv| kv.txn(txn.clone()).await).await;
+        let removed = self
+            .call(async |client| client.kv_client().txn(txn.clone()).await)
+            .await;
         removed.map(drop).map_err(|failure| self.report(&failure))
     }
 
-    /// Writes the whole record if `condition` holds; else returns what is there.
+    /// Writes the whole record if all `conditions` hold; else returns what is there.
     async fn put(
         &self,
         app: &AppName,
         ports: ByColor<Port>,
         cursor: &Cursor,
-        condition: Compare,
-    ) -> eyre::Result<Result<Revision, Option<Stored>>> {
+        conditions: Vec<Compare>,
+    ) -> Result<Put, Failure> {
         let pairs = self.keys.write(app, ports, cursor);
         let puts: Vec<_> = pairs
             .into_iter()
             .map(|(key, value)| TxnOp::put(key, value, None))
             .collect();
         let look = TxnOp::get(self.keys.record(app), Some(GetOptions::new().with_prefix()));
-        let txn = Txn::new().when([condition]).and_then(puts).or_else([look]);
-        let answer = self.call(async |mut kv| kv.txn(txn.clone()).await).await;
-        let Answer {
-            value: answer,
-            is_second,
-        } = answer.map_err(|failure| self.report(&failure))?;
-        if answer.succeeded() {
-            // What a transaction wrote has the revision of the transaction as its `mod_revision`.
-            let header = answer
-                .header()
-                .ok_or_eyre("cannot read etcd's answer: it has no header")?;
-            return Ok(Ok(Revision(header.revision())));
+        let txn = Txn::new().when(conditions).and_then(puts).or_else([look]);
+        let answer = self.call(async |client| client.kv_client().txn(txn.clone()).await);
+        let Answer { value, is_second } = answer.await?;
+        if value.succeeded() {
+            // What a transaction wrote has the revision of the transaction as its `mod_revision`; a header without it is
+            // none of etcd's.
+            let revision = value.header().map_or(0, etcd_client::ResponseHeader::revision);
+            return Ok(Put::Done(Revision(revision)));
         }
-        let found = match answer.op_responses().first() {
-            Some(TxnOpResponse::Get(found)) => self.stored(app, found.kvs())?,
-            _ => return Err(eyre::eyre!("cannot read etcd's answer: it has no record")),
+        let pairs = match value.op_responses().into_iter().next() {
+            Some(TxnOpResponse::Get(mut found)) => found.take_kvs(),
+            _ => Vec::new(),
         };
-        match found {
-            // The call whose answer was lost has done it: `moved_by` is nobody else's.
-            Some(own) if is_second && own.cursor == *cursor && cursor.moved_by.is_some() => Ok(Ok(own.revision)),
-            found => Ok(Err(found)),
-        }
+        Ok(Put::Found { pairs, is_second })
     }
 
     async fn range(&self, prefix: &str) -> eyre::Result<Vec<KeyValue>> {
         let answer = self
-            .call(async |mut kv| kv.get(prefix, Some(GetOptions::new().with_prefix())).await)
+            .call(async |client| {
+                let mut kv = client.kv_client().max_decoding_message_size(ANSWER_MAX);
+                kv.get(prefix, Some(GetOptions::new().with_prefix())).await
+            })
             .await;
         Ok(answer.map_err(|failure| self.report(&failure))?.value.take_kvs())
     }
@@ -167,6 +176,12 @@ impl Etcd {
             Some(found) => self.read(app, found),
             None => Ok(None),
         }
+    }
+
+    fn claim_in(&self, app: &AppName, pairs: &[KeyValue]) -> eyre::Result<Option<Claim>> {
+        let key = self.keys.claim(app);
+        let pair = pairs.iter().find(|pair| pair.key() == key.as_bytes());
+        pair.map(|pair| self.read_claim(app, pair)).transpose()
     }
 
     fn read(&self, app: &AppName, found: &Found) -> eyre::Result<Option<Stored>> {
@@ -180,17 +195,18 @@ impl Etcd {
     /// Makes a call within the timeout. It is made again where the connection failed, so it must be one that can be done
     /// twice, and where etcd wants a new login: the client itself logs in again only where a token expired, not where
     /// users or roles changed since.
-    async fn call<T>(&self, call: impl AsyncFn(KvClient) -> Result<T, Error>) -> Result<Answer<T>, Failure> {
-        let kv = || self.client.kv_client().max_decoding_message_size(ANSWER_MAX);
-        let calls = async {
-            match retry(self.tries, || call(kv())).await {
-                Err(error) if Cause::of(&error) == Cause::OldLogin => {
-                    self.client.refresh_token().await?;
-                    retry(self.tries, || call(kv())).await
+    async fn call<T>(&self, call: impl AsyncFn(&Client) -> Result<T, Error>) -> Result<Answer<T>, Failure> {
+        // On the heap: what gRPC keeps of a call is large, and many futures hold one.
+        let calls = Box::pin(async {
+            match retry(self.tries, || call(&self.client)).await {
+                Err(failed) if Cause::of(&failed.error) == Cause::OldLogin => {
+                    let login = self.client.refresh_token().await;
+                    login.map_err(|error| Failed { error, ..failed })?;
+                    retry(self.tries, || call(&self.client)).await
                 }
                 answer => answer,
             }
-        };
+        });
         match tokio::time::timeout(self.timeout, calls).await {
             Ok(answer) => answer.map_err(Failure::Error),
             Err(_) => Err(Failure::Timeout),
@@ -199,29 +215,53 @@ impl Etcd {
 
     fn report(&self, failure: &Failure) -> eyre::Report {
         match failure {
-            Failure::Error(error) => self.explain.error(error),
+            Failure::Error(failed) => self.explain.error(&failed.error),
             Failure::Timeout => self.explain.timeout(),
         }
     }
 }
 
+/// What became of a record that was to be written.
+#[derive(Debug)]
+enum Put {
+    /// It is written.
+    Done(Revision),
+    /// A condition did not hold: the keys of the record as they are.
+    Found { pairs: Vec<KeyValue>, is_second: bool },
+}
+
 /// Why a call has no answer.
 #[derive(Debug)]
 enum Failure {
-    Error(Error),
+    Error(Failed),
     Timeout,
+}
+
+impl Failure {
+    /// Whether what was asked for has for certain not been done.
+    fn is_sure(&self) -> bool {
+        matches!(self, Self::Error(failed) if !failed.is_second && Cause::of(&failed.error).is_sure())
+    }
+}
+
+/// A call that failed.
+#[derive(Debug)]
+struct Failed {
+    error: Error,
+    /// Whether the call had been made before, and the answer to that was lost.
+    is_second: bool,
 }
 
 /// What etcd answered.
 #[derive(Debug)]
 struct Answer<T> {
     value: T,
-    /// Whether the call had been made before, and the answer to that was lost.
+    /// As in [`Failed`].
     is_second: bool,
 }
 
 /// Tries again where no connection was made or it was lost; with several endpoints another one may be taken.
-async fn retry<T>(tries: usize, call: impl AsyncFn() -> Result<T, Error>) -> Result<Answer<T>, Error> {
+async fn retry<T>(tries: usize, call: impl AsyncFn() -> Result<T, Error>) -> Result<Answer<T>, Failed> {
     let mut left = tries;
     let mut is_second = false;
     loop {
@@ -232,7 +272,7 @@ async fn retry<T>(tries: usize, call: impl AsyncFn() -> Result<T, Error>) -> Res
         let cause = Cause::of(&error);
         left -= 1;
         if left == 0 || !matches!(cause, Cause::Unreachable | Cause::Lost) {
-            return Err(error);
+            return Err(Failed { error, is_second });
         }
         is_second |= cause == Cause::Lost;
         tokio::time::sleep(TRY_INTERVAL).await;

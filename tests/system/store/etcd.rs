@@ -112,6 +112,7 @@ impl Etcd {
             ca: None,
             client: None,
             timeout: Duration::from_secs(5),
+            patience: Duration::ZERO,
         }
     }
 

@@ -9,7 +9,8 @@ use super::etcd::{Etcd, Files, open};
 use super::told;
 
 async fn refused(etcd: &Etcd, settings: EtcdSettings) -> String {
-    told(etcd, &open(settings).await.unwrap_err())
+    let asked = async { open(settings).await?.get(&app("shop")).await };
+    told(etcd, &asked.await.unwrap_err())
 }
 
 #[tokio::test]

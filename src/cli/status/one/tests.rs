@@ -1,5 +1,4 @@
 use super::*;
-use crate::model::AppName;
 
 fn release(name: &str) -> ReleaseId {
     ReleaseId::parse(name).unwrap()
@@ -41,6 +40,8 @@ fn what_programs_get_is_what_is_documented() {
                 moved_by: Some("host1/0007".to_owned()),
             },
             revision: Revision(12),
+            as_of: None,
+            age_seconds: None,
         }),
         serving: Some(Color::Blue),
         agrees: true,

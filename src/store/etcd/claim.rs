@@ -1,0 +1,124 @@
+//! Claims: a key with a lease (etcd's documentation, "Lease API").
+
+use etcd_client::{Compare, CompareOp, Error, GetOptions, KeyValue, PutOptions, Txn, TxnOp, TxnOpResponse};
+use eyre::OptionExt as _;
+
+use super::Etcd;
+use crate::model::{AppName, Claim, Hinted, Stored};
+use crate::store::{CLAIM_TTL, ClaimError, Held};
+
+impl Etcd {
+    /// One transaction claims and reads, after the lease that the claim ends with was granted.
+    pub(in crate::store) async fn claim(
+        &self,
+        app: &AppName,
+        claim: &Claim,
+    ) -> Result<(Held, Option<Stored>), ClaimError> {
+        let lease = self.grant().await.map_err(ClaimError::Failed)?;
+        let key = self.keys.claim(app);
+        let mut condition = Compare::version(key.clone(), CompareOp::Equal, 0);
+        loop {
+            let (is_ours, pairs) = self
+                .put_claim(app, claim, lease, condition)
+                .await
+                .map_err(ClaimError::Failed)?;
+            let stored = || self.stored(app, &pairs).map_err(ClaimError::Failed);
+            if is_ours {
+                return Ok((Held { lease }, stored()?));
+            }
+            let Some(pair) = pairs.iter().find(|pair| pair.key() == key.as_bytes()) else {
+                // It ended between a comparison with it and now.
+                condition = Compare::version(key.clone(), CompareOp::Equal, 0);
+                continue;
+            };
+            let found = self.read_claim(app, pair).map_err(ClaimError::Failed)?;
+            if found.by == claim.by {
+                return Ok((Held { lease: pair.lease() }, stored()?));
+            }
+            if !found.is_of_host_of(claim) {
+                return Err(ClaimError::Taken(found));
+            }
+            condition = Compare::mod_revision(key.clone(), CompareOp::Equal, pair.mod_revision());
+        }
+    }
+
+    pub(in crate::store) async fn held(&self, app: &AppName, claim: &Claim) -> eyre::Result<Option<Held>> {
+        let key = self.keys.claim(app);
+        let answer = self.call(async |client| client.kv_client().get(key.as_str(), None).await);
+        let answer = answer.await.map_err(|failure| self.report(&failure))?.value;
+        let Some(pair) = answer.kvs().first() else {
+            return Ok(None);
+        };
+        let is_ours = self.read_claim(app, pair)?.by == claim.by;
+        Ok(is_ours.then(|| Held { lease: pair.lease() }))
+    }
+
+    pub(in crate::store) async fn keep(&self, held: Held) -> eyre::Result<bool> {
+        let kept = self.call(
+            async |client| match client.lease_client().keep_alive(held.lease).await {
+                Ok(_) => Ok(true),
+                // The client's word for a lease that has ended.
+                Err(Error::LeaseKeepAliveError(_)) => Ok(false),
+                Err(error) => Err(error),
+            },
+        );
+        Ok(kept.await.map_err(|failure| self.report(&failure))?.value)
+    }
+
+    pub(in crate::store) async fn release(&self, held: Held) -> eyre::Result<()> {
+        let revoked = self.call(async |client| match client.lease_client().revoke(held.lease).await {
+            Err(Error::GRpcStatus(status)) if status.message().contains("lease not found") => Ok(()),
+            revoked => revoked.map(drop),
+        });
+        revoked.await.map(drop).map_err(|failure| self.report(&failure))
+    }
+
+    /// A lease is the smallest thing to write, and ends by itself.
+    pub(in crate::store) async fn is_usable(&self) -> bool {
+        self.grant().await.is_ok()
+    }
+
+    async fn grant(&self) -> eyre::Result<i64> {
+        let ttl = i64::try_from(CLAIM_TTL.as_secs())?;
+        let granted = self.call(async |client| client.lease_client().grant(ttl, None).await);
+        Ok(granted.await.map_err(|failure| self.report(&failure))?.value.id())
+    }
+
+    /// Whether it was written; the record, and the claim in it where it was not.
+    async fn put_claim(
+        &self,
+        app: &AppName,
+        claim: &Claim,
+        lease: i64,
+        condition: Compare,
+    ) -> eyre::Result<(bool, Vec<KeyValue>)> {
+        let with_lease = Some(PutOptions::new().with_lease(lease));
+        let put = TxnOp::put(self.keys.claim(app), serde_json::to_vec(claim)?, with_lease);
+        let look = TxnOp::get(self.keys.record(app), Some(GetOptions::new().with_prefix()));
+        let txn = Txn::new()
+            .when([condition])
+            .and_then([look.clone(), put])
+            .or_else([look]);
+        let answer = self
+            .call(async |client| client.kv_client().txn(txn.clone()).await)
+            .await;
+        let answer = answer.map_err(|failure| self.report(&failure))?.value;
+        let is_ours = answer.succeeded();
+        match answer.op_responses().into_iter().next() {
+            Some(TxnOpResponse::Get(mut found)) => Ok((is_ours, found.take_kvs())),
+            _ => None.ok_or_eyre("cannot read etcd's answer: it has no record"),
+        }
+    }
+
+    pub(super) fn read_claim(&self, app: &AppName, pair: &KeyValue) -> eyre::Result<Claim> {
+        Claim::parse(pair.value()).map_err(|error| {
+            let key = self.keys.claim(app);
+            let message = format!("cannot tell who claims {app}: key {key} in etcd: {error}");
+            Hinted::new(
+                message,
+                format!("nobody's bgctl wrote that: `etcdctl get {key}`, `etcdctl del {key}`"),
+            )
+            .into()
+        })
+    }
+}
