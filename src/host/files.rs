@@ -55,7 +55,8 @@ pub fn read(path: &Utf8Path) -> eyre::Result<Option<String>> {
         .transpose()
 }
 
-fn read_bytes(path: &Utf8Path) -> eyre::Result<Option<Vec<u8>>> {
+/// The bytes of a file; none where there is no such file. Fails where it cannot be read.
+pub fn read_bytes(path: &Utf8Path) -> eyre::Result<Option<Vec<u8>>> {
     match fs_err::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

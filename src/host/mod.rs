@@ -1,9 +1,10 @@
 //! This machine: files, systemd, Docker, nginx, probes, connections.
 //!
-//! * [`machine`]: the engine's effects: what each step does here
+//! * [`machine`]: the engine's effects: what each step does here, and what a repair does
 //! * [`install`]: the files of an app, and what must hold before they are written
 //! * [`layout`]: where everything is
 //! * [`releases`], [`switches`]: what is on record
+//! * [`saved`]: what a repair took out of the way
 //! * [`files`]: writing so that a crash leaves the old or the new, never half
 //! * [`flag`]: the file that moves the traffic
 //! * [`systemd`]: units, over D-Bus
@@ -30,6 +31,7 @@ pub mod nginx;
 pub mod probe;
 pub mod process;
 pub mod releases;
+pub mod saved;
 pub mod switches;
 pub mod systemd;
 mod verify;

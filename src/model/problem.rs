@@ -54,6 +54,11 @@ impl Hinted {
         &self.hint
     }
 
+    /// The error itself.
+    pub fn cause(&self) -> &eyre::Report {
+        &self.cause
+    }
+
     /// Lines to show below it.
     pub fn details(&self) -> &[String] {
         &self.details

@@ -158,7 +158,7 @@ impl Keys {
             let message = format!("cannot use the cursor of {app} in etcd: key {record}{name}: {reason}");
             Hinted::new(
                 message,
-                format!("bgctl touches it no more: look at `etcdctl get --prefix {record}`, put it right or remove it"),
+                format!("look at it with `etcdctl get --prefix {record}`; bgctl repair {app} puts there what serves"),
             )
         };
         let Some((instance, revision)) = &found.instance else {

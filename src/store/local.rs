@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::SetError;
-use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored};
+use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored, sealed};
 
 const FILE: &str = "cursor.json";
 /// A change takes milliseconds; who holds the lock longer hangs.
@@ -117,6 +117,25 @@ impl Local {
         .await?
     }
 
+    pub(super) async fn replace(
+        &self,
+        app: &AppName,
+        ports: ByColor<Port>,
+        cursor: &Cursor,
+    ) -> Result<Revision, SetError> {
+        let (folder, cursor) = (self.state.join(app.as_str()), cursor.clone());
+        blocking(move || {
+            let lock = lock(&folder)?;
+            if let Ok(Some(found)) = read(&folder) {
+                return Ok(Err(SetError::Conflict(Some(found))));
+            }
+            let revision = Revision(1);
+            write(&folder, &lock, &Stored { cursor, revision }, ports)?;
+            Ok(Ok(revision))
+        })
+        .await?
+    }
+
     pub(super) async fn remove(&self, app: &AppName) -> eyre::Result<()> {
         let folder = self.state.join(app.as_str());
         blocking(move || {
@@ -166,9 +185,14 @@ fn read(folder: &Utf8Path) -> eyre::Result<Option<Stored>> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         text => text.wrap_err("cannot read the cursor")?,
     };
-    let record: Record = serde_json::from_slice(&text)
-        .wrap_err_with(|| format!("cannot use the cursor in {path}"))
-        .hint("put the file right or take it from a backup: bgctl changes it no more")?;
+    let record: Record = match sealed::read_record(&text) {
+        Ok(record) => record,
+        Err(error) => {
+            return Err(error
+                .at(path, &AppName::parse(folder.file_name().unwrap_or_default())?)
+                .into());
+        }
+    };
     Ok(Some(Stored {
         cursor: record.cursor,
         revision: record.revision,
@@ -184,8 +208,7 @@ fn write(folder: &Utf8Path, lock: &File, stored: &Stored, ports: ByColor<Port>) 
     };
     let path = folder.join(FILE);
     let replace = || -> eyre::Result<()> {
-        let mut text = serde_json::to_string_pretty(&record)?;
-        text.push('\n');
+        let text = sealed::record(&record)?;
         let mut file = tempfile::Builder::new().prefix(".cursor-").tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         // Anyone may read it, whatever the umask says.

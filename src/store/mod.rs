@@ -94,6 +94,15 @@ impl Store {
         }
     }
 
+    /// Puts `cursor` where an app has none, or one that cannot be used: one that can only moves by
+    /// [`Store::compare_and_set`], and is a [`SetError::Conflict`]. Returns its revision. Fails with [`SetError`].
+    pub async fn replace(&self, app: &AppName, ports: &ByColor<Port>, cursor: &Cursor) -> Result<Revision, SetError> {
+        match self {
+            Self::Etcd(etcd) => etcd.replace(app, *ports, cursor).await,
+            Self::Local(local) => local.replace(app, *ports, cursor).await,
+        }
+    }
+
     /// Removes the cursor of an app, if it has one. Fails where it cannot be removed.
     pub async fn remove(&self, app: &AppName) -> eyre::Result<()> {
         match self {

@@ -1,6 +1,8 @@
 //! The engine's effects on this machine: what each step does here.
 
 mod cursor;
+mod facts;
+mod repair;
 mod traffic;
 
 use std::time::Duration;
@@ -196,12 +198,14 @@ impl Effects for Machine {
             self.instance(Color::Blue),
             self.instance(Color::Green),
         )?;
+        let active = cursor.as_ref().and_then(|stored| stored.cursor.release.as_ref());
+        let previous = switches.previous_release(active)?;
         Ok(Observed {
             cursor,
             serving: flag::read(&self.flags())?,
             instances: ByColor { blue, green },
             releases: self.releases().list()?,
-            previous: switches.previous_release()?,
+            previous,
             open: switches.open_id()?,
             host: host_name()?,
             next_switch: switches.next_id()?,

@@ -110,6 +110,26 @@ impl Etcd {
             .map_err(SetError::Conflict)
     }
 
+    pub(super) async fn replace(
+        &self,
+        app: &AppName,
+        ports: ByColor<Port>,
+        cursor: &Cursor,
+    ) -> Result<Revision, SetError> {
+        let pairs = self.range(&self.keys.record(app)).await?;
+        if let Ok(Some(found)) = self.stored(app, &pairs) {
+            return Err(SetError::Conflict(Some(found)));
+        }
+        let compared = self.keys.compared(app);
+        let instance = pairs.iter().find(|pair| pair.key() == compared.as_bytes());
+        // A key that is not there has the revision 0.
+        let revision = instance.map_or(0, KeyValue::mod_revision);
+        let unchanged = Compare::mod_revision(compared, CompareOp::Equal, revision);
+        self.put(app, ports, cursor, unchanged)
+            .await?
+            .map_err(SetError::Conflict)
+    }
+
     pub(super) async fn remove(&self, app: &AppName) -> eyre::Result<()> {
         let deletes: Vec<_> = self.keys.all(app).map(|key| TxnOp::delete(key, None)).collect();
         let txn = Txn::new().and_then(deletes);
