@@ -41,7 +41,7 @@ fn without_etcd_a_switch_is_refused_and_serving_goes_on() {
     let stuck = app.bgctl("switch", "--follow").expect(4);
     assert!(stuck.error().contains("127.0.0.1:2379"), "{stuck:?}");
     assert!(stuck.stdout.contains("v2 goes on in green"), "{stuck:?}");
-    let again = "systemctl start bgctl-switch@shop";
+    let again = "bgctl resume shop";
     assert!(
         stuck.stdout.contains("bgctl abort shop") && stuck.stdout.contains(again),
         "{stuck:?}"

@@ -28,6 +28,8 @@ mod docker;
 mod follow;
 mod install;
 mod program;
+mod repair;
+mod resume;
 mod rollback;
 mod site;
 mod store;
