@@ -2,13 +2,12 @@
 
 use camino::Utf8PathBuf;
 use eyre::WrapErr as _;
-use fs_err as fs;
 
 use crate::model::{AppName, Port, Release, ReleaseId};
 use crate::render;
 
-use super::files;
 use super::layout::Layout;
+use crate::files;
 
 /// The release that is pinned to a port: what its instance runs from its next start on.
 pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option<ReleaseId>> {
@@ -45,7 +44,8 @@ impl Releases {
     /// One of them.
     pub fn read(&self, id: &ReleaseId) -> eyre::Result<Release> {
         let path = self.path(id);
-        let text = fs::read_to_string(&path)?;
+        let text =
+            files::read(&path)?.ok_or_else(|| eyre::eyre!("cannot read the release {path}: there is no such file"))?;
         serde_json::from_str(&text).wrap_err_with(|| format!("cannot read the release {path}"))
     }
 
@@ -70,10 +70,7 @@ impl Releases {
     pub fn prune(&self, keep: &[ReleaseId]) -> eyre::Result<()> {
         for release in self.list()?.into_iter().filter(|release| !keep.contains(&release.id)) {
             files::remove(&self.path(&release.id))?;
-            fs::remove_dir(self.names.join(release.id.as_str())).or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })?;
+            files::remove_empty_dir(&self.names.join(release.id.as_str()))?;
         }
         Ok(())
     }

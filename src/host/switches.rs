@@ -1,17 +1,16 @@
 //! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished.
 
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{Seek as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
-use fs_err as fs;
 
 use crate::journal::{Entry, Event, Head, Next, Record, VERSION};
 use crate::model::{AppName, ReleaseId, SwitchId};
 use crate::plan::Plan;
 
-use super::files;
 use super::layout::Layout;
+use crate::files;
 
 /// How many finished switches are kept.
 const KEPT: usize = 50;
@@ -34,15 +33,13 @@ impl Switches {
 
     /// The id of the open switch.
     pub fn open_id(&self) -> eyre::Result<Option<SwitchId>> {
-        let target = match fs::read_link(&self.link) {
-            Ok(target) => target,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let link = &self.link;
+        let target = files::read_link(link).wrap_err_with(|| format!("cannot read {link}"))?;
+        let parse = |target: String| {
+            let name = Utf8Path::new(&target).file_stem().unwrap_or_default();
+            SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {link}"))
         };
-        let name = target.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        Ok(Some(
-            SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {}", self.link))?,
-        ))
+        target.map(parse).transpose()
     }
 
     /// Opens a switch: writes its plan, and then the link that makes it the open one. Whoever takes it up puts both on disk
@@ -63,10 +60,8 @@ impl Switches {
 
     /// Closes the open switch, with its last event on disk.
     pub fn close(&self) -> eyre::Result<()> {
-        match fs::File::open(&self.link) {
-            Ok(journal) => journal.sync_data()?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
+        if let Some(id) = self.open_id()? {
+            files::sync_data(&self.path(&id))?;
         }
         files::remove(&self.link)?;
         self.prune()
@@ -75,7 +70,8 @@ impl Switches {
     /// One switch.
     pub fn read(&self, id: &SwitchId) -> eyre::Result<Record> {
         let path = self.path(id);
-        let bytes = fs::read(&path)?;
+        let bytes = files::read_bytes(&path)?;
+        let bytes = bytes.ok_or_else(|| eyre::eyre!("cannot read the journal {path}: there is no such file"))?;
         let (record, _) = Record::parse(&bytes).wrap_err_with(|| format!("cannot read the journal {path}"))?;
         Ok(record)
     }
@@ -85,9 +81,8 @@ impl Switches {
         files::sync_dir(&self.folder)?;
         files::sync_dir(self.link.parent().unwrap_or(&self.folder))?;
         let path = self.path(id);
-        let mut file = fs::OpenOptions::new().read(true).append(true).open(&path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        let bytes = files::read_bytes(&path)?.unwrap_or_default();
+        let mut file = files::open_to_append(&path)?;
         let (record, whole) = Record::parse(&bytes).wrap_err_with(|| format!("cannot read the journal {path}"))?;
         if whole < bytes.len() {
             file.set_len(whole.try_into()?)?;
@@ -153,7 +148,7 @@ impl Switches {
 /// The journal of the open switch, to be appended to.
 #[derive(Debug)]
 pub struct Log {
-    file: fs::File,
+    file: std::fs::File,
 }
 
 impl Log {

@@ -7,8 +7,8 @@ mod rendered;
 
 use camino::Utf8PathBuf;
 
-use super::files;
 use super::layout::Layout;
+use crate::files;
 use crate::model::{AppName, Hinted};
 
 pub use check::check_host;
