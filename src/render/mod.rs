@@ -14,7 +14,7 @@ use askama::Template;
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 
-use crate::model::{App, Color, DockerSettings, Release, ReleaseId};
+use crate::model::{App, Color, DockerSettings, Invalid, Release, ReleaseId, check_path};
 
 pub use support::support;
 
@@ -56,6 +56,11 @@ pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<S
 pub fn pinned_release(text: &str) -> Option<ReleaseId> {
     let value = text.lines().next()?.strip_prefix("BGCTL_RELEASE=")?;
     ReleaseId::parse(value).ok()
+}
+
+/// The text of a path for a unit or a site; fails with [`Invalid`] where it needs quoting there.
+fn path<'a>(what: &str, path: &'a Utf8Path) -> Result<&'a str, Invalid> {
+    check_path(what, path.as_str()).map(|()| path.as_str())
 }
 
 /// The name itself where it has at most `max` bytes, else its start and a hash of the whole, `max` bytes together.
