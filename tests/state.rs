@@ -13,10 +13,11 @@ mod builders;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use bgctl::files;
+use bgctl::host::install;
 use bgctl::host::layout::Layout;
 use bgctl::host::releases::{self, Releases};
 use bgctl::host::switches::Switches;
-use bgctl::host::{files, install};
 use bgctl::journal::{Event, Record};
 use bgctl::model::{Artifact, Color, Cursor, HealthCheck, Hinted, Release, ReleaseId, Revision, StoreSettings};
 use bgctl::plan;

@@ -1,6 +1,6 @@
 //! `bgctl abort`: take back the open switch.
 
-use crate::host::files;
+use crate::files;
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::journal::Event;

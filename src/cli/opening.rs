@@ -1,7 +1,7 @@
 //! Opening a switch: under the app's lock, from one look at the host to a plan on disk and a worker that runs it.
 
 use crate::engine::Effects as _;
-use crate::host::files;
+use crate::files;
 use crate::host::machine::Machine;
 use crate::host::releases::Releases;
 use crate::host::switches::Switches;

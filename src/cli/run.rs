@@ -1,9 +1,10 @@
 //! `bgctl run`: the worker in `bgctl-switch@APP.service`.
 
 use crate::engine::{self, Effects as _, Outcome};
+use crate::files;
+use crate::host::boot_id;
 use crate::host::releases::{self, Releases};
 use crate::host::switches::Switches;
-use crate::host::{boot_id, files};
 use crate::journal::Event;
 use crate::model::{App, Color, SwitchId};
 

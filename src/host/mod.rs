@@ -5,7 +5,6 @@
 //! * [`layout`]: where everything is
 //! * [`releases`], [`switches`]: what is on record
 //! * [`saved`]: what a repair took out of the way
-//! * [`files`]: writing so that a crash leaves the old or the new, never half
 //! * [`flag`]: the file that moves the traffic
 //! * [`systemd`]: units, over D-Bus
 //! * [`logs`]: the end of a unit's log
@@ -20,7 +19,6 @@
 pub mod command;
 pub mod connections;
 pub mod docker;
-pub mod files;
 pub mod flag;
 pub mod http;
 pub mod install;
@@ -35,6 +33,14 @@ pub mod saved;
 pub mod switches;
 pub mod systemd;
 mod verify;
+
+/// Tells systemd how it goes (`sd_notify(3)`, `STATUS=`), in one line: what follows a line end would be another message.
+pub fn tell(status: &str) {
+    let line = status.replace(char::is_control, " ");
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Status(&line)]) {
+        tracing::debug!("cannot tell systemd the status: {error}");
+    }
+}
 
 /// The id of this boot: the kernel's (`/proc/sys/kernel/random/boot_id`, random(4)) and the start time of process 1
 /// (proc(5), `/proc/PID/stat`), since a host that is a container boots again under the same kernel.

@@ -1,13 +1,12 @@
 //! The releases of an app on disk: `releases/ID.json`, written once each.
 
 use camino::Utf8PathBuf;
-use fs_err as fs;
 
 use crate::model::{AppName, Port, Release, ReleaseId, Unreadable, sealed};
 use crate::render;
 
-use super::files;
 use super::layout::Layout;
+use crate::files;
 
 /// The release that is pinned to a port: what its instance runs from its next start on.
 pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option<ReleaseId>> {
@@ -86,10 +85,7 @@ impl Releases {
     pub fn prune(&self, keep: &[ReleaseId]) -> eyre::Result<()> {
         for id in self.ids()?.into_iter().filter(|id| !keep.contains(id)) {
             files::remove(&self.path(&id))?;
-            fs::remove_dir(self.names.join(id.as_str())).or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })?;
+            files::remove_empty_dir(&self.names.join(id.as_str()))?;
         }
         Ok(())
     }

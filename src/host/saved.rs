@@ -2,8 +2,8 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::files;
 use super::layout::Layout;
+use crate::files;
 
 /// Keeps a copy of a file; says where. None where there is no such file.
 pub fn copy(layout: &Layout, path: &Utf8Path) -> eyre::Result<Option<Utf8PathBuf>> {

@@ -1,16 +1,17 @@
 //! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished.
 
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{Seek as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
+use eyre::WrapErr as _;
 
 use crate::journal::{Entry, Event, Head, Next, Record};
 use crate::model::{AppName, ReleaseId, SwitchId, Unreadable, sealed};
 use crate::plan::Plan;
 
 use super::layout::Layout;
-use super::{files, saved};
+use super::saved;
+use crate::files;
 
 /// How many finished switches are kept.
 const KEPT: usize = 50;
@@ -35,15 +36,15 @@ impl Switches {
 
     /// The id of the open switch.
     pub fn open_id(&self) -> eyre::Result<Option<SwitchId>> {
-        let target = match fs::read_link(&self.link) {
-            Ok(target) => target,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let link = &self.link;
+        let target = files::read_link(link).wrap_err_with(|| format!("cannot read {link}"))?;
+        let parse = |target: String| {
+            let name = Utf8Path::new(&target).file_stem().unwrap_or_default();
+            SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {link}"))
         };
-        let name = target.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
         // As an error of what stands on disk: nobody typed this.
-        let parsed = SwitchId::parse(name).map_err(|error| Unreadable::Damaged(error.to_string()));
-        Ok(Some(parsed.map_err(|error| error.at(&self.link, &self.app))?))
+        let damaged = |error: eyre::Report| Unreadable::Damaged(format!("{error:#}")).at(link, &self.app);
+        Ok(target.map(parse).transpose().map_err(damaged)?)
     }
 
     fn bytes(&self, path: &Utf8Path) -> eyre::Result<Vec<u8>> {
@@ -67,10 +68,8 @@ impl Switches {
 
     /// Closes the open switch, with its last event on disk.
     pub fn close(&self) -> eyre::Result<()> {
-        match fs::File::open(&self.link) {
-            Ok(journal) => journal.sync_data()?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
+        if let Some(id) = self.open_id()? {
+            files::sync_data(&self.path(&id))?;
         }
         files::remove(&self.link)?;
         self.prune()
@@ -98,9 +97,8 @@ impl Switches {
         files::sync_dir(&self.folder)?;
         files::sync_dir(self.link.parent().unwrap_or(&self.folder))?;
         let path = self.path(id);
-        let mut file = fs::OpenOptions::new().read(true).append(true).open(&path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        let bytes = self.bytes(&path)?;
+        let mut file = files::open_to_append(&path)?;
         let (record, whole) = Record::parse(&bytes).map_err(|error| error.at(&path, &self.app))?;
         if whole < bytes.len() {
             file.set_len(whole.try_into()?)?;
@@ -168,7 +166,7 @@ impl Switches {
 /// The journal of the open switch, to be appended to.
 #[derive(Debug)]
 pub struct Log {
-    file: fs::File,
+    file: std::fs::File,
 }
 
 impl Log {

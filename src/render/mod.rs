@@ -14,7 +14,7 @@ use askama::Template;
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 
-use crate::model::{App, Color, DockerSettings, Release, ReleaseId, Unreadable, sealed};
+use crate::model::{App, Color, DockerSettings, Invalid, Release, ReleaseId, Unreadable, check_path, sealed};
 
 pub use support::support;
 
@@ -61,6 +61,11 @@ pub fn pinned_release(bytes: &[u8]) -> Result<ReleaseId, Unreadable> {
     first
         .and_then(|value| ReleaseId::parse(value).ok())
         .ok_or_else(|| Unreadable::Damaged("it does not begin with the release that it pins".to_owned()))
+}
+
+/// The text of a path for a unit or a site; fails with [`Invalid`] where it needs quoting there.
+fn path<'a>(what: &str, path: &'a Utf8Path) -> Result<&'a str, Invalid> {
+    check_path(what, path.as_str()).map(|()| path.as_str())
 }
 
 /// The name itself where it has at most `max` bytes, else its start and a hash of the whole, `max` bytes together.

@@ -4,7 +4,7 @@
 //! decided on and fails where somebody else was faster. `tests/store/contract.rs` holds both to it.
 
 mod etcd;
-mod keys;
+pub mod keys;
 mod local;
 
 use std::collections::BTreeMap;

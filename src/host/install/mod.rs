@@ -5,9 +5,9 @@ mod put;
 mod remove;
 mod rendered;
 
-use super::files;
 use super::layout::Layout;
 use crate::config;
+use crate::files;
 use crate::model::{App, AppName, Hinted, Unreadable, sealed};
 
 pub use check::check_host;

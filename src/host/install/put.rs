@@ -15,10 +15,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rendered::{Change, Files};
 use super::{Failed, installed};
+use crate::files;
+use crate::host::flag;
 use crate::host::layout::Layout;
 use crate::host::nginx::{Nginx, Proof};
 use crate::host::systemd::Systemd;
-use crate::host::{files, flag};
 use crate::model::{App, AppName, Color, Settings, UnitName};
 use crate::store::Store;
 

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::host::files;
+use crate::files;
 use crate::host::layout::Layout;
 use crate::model::{App, AppName, Hinted, Settings, sealed};
 use crate::render::{self, seal};

@@ -2,10 +2,11 @@
 
 use camino::Utf8PathBuf;
 
+use crate::files;
 use crate::host::install::{self, Alien, Change, Files};
 use crate::host::switches::Switches;
 use crate::host::systemd::UnitState;
-use crate::host::{files, flag, nginx};
+use crate::host::{flag, nginx};
 use crate::model::{AppName, ByColor, Color, ReleaseId, UnitName, Unreadable, sealed};
 use crate::plan::repair::{ColorFacts, CursorFact, Damaged, Facts, FileFact, FileState, OpenSwitch, Pin};
 use crate::render;

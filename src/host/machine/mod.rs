@@ -20,11 +20,12 @@ use crate::plan::{Plan, Step};
 use crate::render;
 use crate::store::Store;
 
+use crate::files;
 use crate::host::layout::Layout;
 use crate::host::releases::{self, Releases};
 use crate::host::switches::{Log, Switches};
 use crate::host::systemd::{self, Systemd};
-use crate::host::{files, flag, logs, probe, verify};
+use crate::host::{flag, logs, probe, tell, verify};
 
 /// How many lines of its log a failed instance shows.
 const LOG_LINES: usize = 15;
@@ -240,9 +241,7 @@ impl Effects for Machine {
 
     fn announce(&self, status: &str) {
         tracing::info!("{status}");
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Status(status)]) {
-            tracing::debug!("cannot tell systemd the status: {error}");
-        }
+        tell(status);
     }
 
     async fn pause(&self, failures: u32) {

@@ -3,11 +3,12 @@
 use eyre::WrapErr as _;
 
 use crate::engine::Effects as _;
+use crate::files;
 use crate::host::docker::Docker;
 use crate::host::install::{self, Failed, Files, Put};
 use crate::host::switches::Switches;
 use crate::host::systemd::JOB_MARGIN;
-use crate::host::{files, flag, logs, probe, saved};
+use crate::host::{flag, logs, probe, saved};
 use crate::model::{Artifact, Color, Cursor, Hinted, ImageRef, PinnedImage, ReleaseId, UnitName};
 use crate::plan::repair::{CursorFact, Facts, Pin, Repair};
 use crate::store::SetError;

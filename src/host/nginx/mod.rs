@@ -15,8 +15,8 @@ use camino::Utf8Path;
 
 pub use self::ask::{Health, color, health};
 use super::command::{Command, Failed};
-use super::files;
 use super::systemd::Systemd;
+use crate::files;
 use crate::model::{Color, Hinted, NginxSettings, Site};
 
 /// How long a check of the configuration, or its reload, may take.
