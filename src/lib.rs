@@ -16,6 +16,7 @@
 //!
 //! Effects:
 //!
+//! * [`files`]: reading and writing so that nothing is lost, and nothing else is read or written
 //! * [`engine`]: the one loop that takes a switch from event to event
 //! * [`host`]: this machine: files, systemd, Docker, nginx, probes, connections
 //! * [`store`]: where the cursor lives: etcd or a local file
@@ -26,6 +27,7 @@
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod files;
 pub mod host;
 pub mod journal;
 pub mod model;

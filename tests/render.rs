@@ -129,10 +129,13 @@ fn what_is_installed_is_sealed_and_what_is_pinned_can_be_read_back() {
         for (name, text) in &files[..2] {
             assert_eq!(seal::check(text), seal::Seal::Intact(app.name.clone()), "{name}");
         }
-        assert_eq!(render::pinned_release(&files[2].1), Some(ReleaseId::numbered(1)));
+        assert_eq!(
+            render::pinned_release(files[2].1.as_bytes()),
+            Ok(ReleaseId::numbered(1))
+        );
     }
-    assert_eq!(render::pinned_release(""), None);
-    assert_eq!(render::pinned_release("PORT=1\nBGCTL_RELEASE=r1\n"), None);
+    assert!(render::pinned_release(b"").is_err());
+    assert!(render::pinned_release(b"PORT=1\nBGCTL_RELEASE=r1\n").is_err());
 }
 
 #[test]

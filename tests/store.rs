@@ -63,6 +63,7 @@ async fn a_person_can_read_it() {
     let path = folder.path("state/shop/cursor.json");
     insta::assert_snapshot!(fs_err::read_to_string(&path).unwrap(), @r#"
     {
+      "version": 2,
       "active": "green",
       "release": "r2",
       "moved_by": "host/0002",
@@ -70,7 +71,8 @@ async fn a_person_can_read_it() {
       "ports": {
         "blue": 9001,
         "green": 9002
-      }
+      },
+      "sum": "8a9116741afe2efd"
     }
     "#);
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o644);
@@ -102,7 +104,7 @@ async fn what_is_broken_is_named_and_kept() {
         ];
         for failure in failures {
             assert!(
-                format!("{failure:#}").starts_with(&format!("cannot use the cursor in {path}: ")),
+                format!("{failure:#}").starts_with(&format!("cannot use {path}: ")),
                 "{failure:#}"
             );
             assert!(Hinted::find(&failure).is_some());

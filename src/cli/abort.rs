@@ -1,5 +1,6 @@
 //! `bgctl abort`: take back the open switch.
 
+use crate::files;
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::journal::Event;
@@ -46,13 +47,21 @@ pub async fn run(context: &Context, verb: &args::Abort) -> eyre::Result<Exit> {
 }
 
 async fn take_back(switches: &Switches, systemd: &Systemd, app: &AppName, id: &SwitchId) -> eyre::Result<()> {
-    systemd.stop(&UnitName::switch(app), STOP).await?;
+    let lock = loop {
+        systemd.stop(&UnitName::switch(app), STOP).await?;
+        // Another abort or a resume may have started a worker since.
+        if let Some(lock) = files::Lock::try_take(&switches.path(id))? {
+            break lock;
+        }
+    };
     // It may have ended by itself in the meantime, and then there is nothing to take back any more.
     if switches.open_id()?.as_ref() != Some(id) {
         return Ok(());
     }
-    let (_, mut log) = switches.resume(id)?;
-    log.append(Event::AbortRequested)?;
-    drop(log);
+    let (record, mut log) = switches.resume(id)?;
+    if record.can_be_taken_back() {
+        log.append(Event::AbortRequested)?;
+    }
+    drop((log, lock));
     follow::start_worker(systemd, app).await
 }

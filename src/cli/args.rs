@@ -79,6 +79,8 @@ pub enum Verb {
     Rollback(Rollback),
     Status(Status),
     Abort(Abort),
+    Resume(Resume),
+    Repair(Repair),
     Uninstall(Uninstall),
     Run(Run),
     Probe(Probe),
@@ -202,6 +204,41 @@ pub struct Abort {
     /// How to watch it
     #[command(flatten)]
     pub watch: Watch,
+}
+
+/// Take up again the switch that is stuck
+///
+/// It goes on from where it was, with all its attempts anew. Safe at any moment: a switch that runs is followed, and with none open
+/// nothing is done.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  bgctl resume shop")]
+pub struct Resume {
+    /// The app
+    pub app: AppName,
+    /// How to watch it
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// Put right what is not as it should be
+///
+/// Units that somebody stopped, masked or disabled, units and sites that somebody edited or removed, a flag, a cursor or a
+/// record that is gone, wrong or damaged. The color that answers users is never touched; where none answers the one that should
+/// is started. What a person wrote is kept in /etc/bgctl/saved; drop-ins and include files stay as they are. Safe at any
+/// moment: refused while a switch is open, and done twice it does nothing. Exits with 4 where a person is needed for the rest.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bgctl repair shop            puts it right
+  bgctl repair shop --dry-run  says what it would do")]
+pub struct Repair {
+    /// The app
+    pub app: AppName,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Stop, disable and remove what install wrote

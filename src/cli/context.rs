@@ -45,7 +45,7 @@ impl Context {
         if !path.try_exists()? {
             return Err(Refusal::NotInstalled { app: name.clone() }.into());
         }
-        config::manifest::read(&install::manifest(&self.layout, name)?)
+        install::app(&self.layout, name)
     }
 
     /// Fails where the app's manifest was edited and not installed: a release would be made of settings that neither its

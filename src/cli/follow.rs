@@ -53,7 +53,7 @@ pub async fn report(
     let ended = tokio::select! {
         // The switch is open: whatever keeps this from following it, it is not that nothing was changed.
         ended = follow(&switches, systemd, app, id, watch) => ended.map_err(Ends::with(Exit::Stuck))?,
-        _ = signals.received() => return Ok(interrupted(app)),
+        _ = signals.received() => return Ok(interrupted(&switches.read(id)?)),
     };
     let Ended { record, outcome } = ended;
     if watch.json {
@@ -132,7 +132,7 @@ async fn is_down(systemd: &Systemd, app: &AppName) -> eyre::Result<bool> {
 fn stopped(app: &AppName, id: &SwitchId) -> eyre::Report {
     let unit = UnitName::switch(app);
     let message = format!("switch {id} of {app} is not finished, and its worker {unit} does not run");
-    let hint = format!("go on with it: systemctl start {unit}; or take it back: bgctl abort {app}");
+    let hint = format!("go on with it: bgctl resume {app}; or take it back: bgctl abort {app}");
     Hinted::new(message, hint).into()
 }
 
@@ -149,9 +149,19 @@ fn detached(record: &Record, watch: Watch) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn interrupted(app: &AppName) -> Exit {
+fn interrupted(record: &Record) -> Exit {
+    let plan = &record.head.plan;
+    let app = &plan.app;
+    let steps = record.steps().into_iter().rev();
+    let now = steps
+        .filter(|step| step.state != StepState::Pending)
+        .map(|step| step.text)
+        .next();
     output::progress(&format!(
-        "the switch goes on; follow it: bgctl switch {app} --follow; take it back: bgctl abort {app}"
+        "switch {} to {} goes on{}\n  follow it:    bgctl switch {app} --follow\n  take it back: bgctl abort {app}",
+        plan.switch,
+        plan.release,
+        now.map(|step| format!(": {step}")).unwrap_or_default(),
     ));
     Exit::Interrupted
 }
@@ -178,12 +188,10 @@ fn conclude(record: &Record, outcome: Outcome) {
         }
         Outcome::Stuck => {
             fail(record.last_failure(), "the switch is stuck");
-            let (app, unit) = (&plan.app, UnitName::switch(&plan.app));
+            let app = &plan.app;
             output::answer(&format!("stuck: {}; a person is needed", goes_on(record)));
             output::answer(&format!("  look:         bgctl status {app}"));
-            output::answer(&format!(
-                "  try again:    systemctl start {unit}; bgctl switch {app} --follow"
-            ));
+            output::answer(&format!("  try again:    bgctl resume {app}"));
             if record.can_be_taken_back() {
                 output::answer(&format!("  or take back: bgctl abort {app}"));
             }

@@ -8,7 +8,7 @@ use crate::config;
 use crate::host::install::{self, Change, Failed, Files, Put};
 use crate::host::known;
 use crate::host::systemd::Systemd;
-use crate::model::{App, Settings};
+use crate::model::{App, Settings, sealed};
 use crate::store::Store;
 
 use super::args;
@@ -59,7 +59,7 @@ fn dry_run(files: &Files) -> Exit {
         let is_manifest = [&files.manifest, &files.installed].contains(&change);
         let text = |text: &str| {
             if is_manifest {
-                config::manifest::masked(text)
+                config::manifest::masked(sealed::without_sum(text))
             } else {
                 text.to_owned()
             }
@@ -103,7 +103,7 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
         settings,
         layout,
         systemd: &systemd,
-        store: &store,
+        store: Some(&store),
         is_new,
     };
     let did = install::put(&put, files).await;

@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use crate::host::files;
+use crate::files;
 
 use super::args::{self, Arguments};
 use super::output;

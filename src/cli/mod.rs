@@ -11,7 +11,9 @@ mod opening;
 mod output;
 mod probe;
 mod pull;
+mod repair;
 mod report;
+mod resume;
 mod rollback;
 mod run;
 mod signals;
@@ -55,6 +57,8 @@ pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
             output::finish().map(|()| exit)
         }
         Verb::Abort(verb) => abort::run(&context, &verb).await,
+        Verb::Resume(verb) => resume::run(&context, &verb).await,
+        Verb::Repair(verb) => repair::run(&context, &verb).await,
         Verb::Uninstall(verb) => uninstall::run(&context, &verb).await,
         Verb::Run(verb) => run::run(&context, &verb).await,
         Verb::Probe(verb) => probe::run(&context, &verb).await,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 
-use crate::host::files;
+use crate::files;
 use crate::host::machine::{Machine, Published, host_name};
 use crate::host::releases::Releases;
 use crate::host::switches::Switches;

@@ -95,18 +95,31 @@ pub fn progress(line: &str) {
 
 /// An error: one line, lines below it, one line of hint.
 pub fn error(message: &str, details: &[String], hint: Option<&str>) {
-    print_error(&format!("{RED}error:{RED:#} {message}"));
+    print_error(&format!("{RED}error:{RED:#} {}", harmless(message)));
     for detail in details {
-        print_error(&format!("  {DIM}|{DIM:#} {detail}"));
+        print_error(&format!("  {DIM}|{DIM:#} {}", harmless(detail)));
     }
     if let Some(hint) = hint {
-        print_error(&format!("{BOLD}hint:{BOLD:#} {hint}"));
+        print_error(&format!("{BOLD}hint:{BOLD:#} {}", harmless(hint)));
     }
+}
+
+/// A text without what steers a terminal: an error repeats what a program, a server or a file said.
+fn harmless(text: &str) -> String {
+    let mut harmless = String::new();
+    for c in text.chars() {
+        if c.is_control() && !matches!(c, '\n' | '\t') {
+            harmless.extend(c.escape_default());
+        } else {
+            harmless.push(c);
+        }
+    }
+    harmless
 }
 
 /// Something that is not as it should be.
 pub fn warning(message: &str) {
-    print_error(&format!("{YELLOW}warning:{YELLOW:#} {message}"));
+    print_error(&format!("{YELLOW}warning:{YELLOW:#} {}", harmless(message)));
 }
 
 /// `text` in the color it names.
@@ -207,6 +220,11 @@ mod tests {
         }
         assert_eq!(bytes(12 * (1 << 20) + (1 << 19)), "12.5 MiB");
         assert_eq!(bytes(3 << 30), "3.0 GiB");
+    }
+
+    #[test]
+    fn what_others_said_steers_no_terminal() {
+        assert_eq!(harmless("a\u{1b}[31m\r\u{9b}b\n\tü"), "a\\u{1b}[31m\\r\\u{9b}b\n\tü");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rustix::process::Pid;
 
 use crate::host::docker::Docker;
 use crate::host::releases::{self, Releases};
-use crate::host::{flag, probe, process};
+use crate::host::{flag, probe, process, tell};
 use crate::model::{Color, HealthCheck};
 
 use super::args;
@@ -18,11 +18,6 @@ use super::report::{Ends, Exit};
 /// Waits until the instance is healthy, telling systemd what the last try said.
 pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
     let health = health(context, verb)?;
-    let tell = |status: &str| {
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Status(status)]) {
-            tracing::debug!("cannot tell systemd the status: {error}");
-        }
-    };
     let wait = async {
         if let Err(error) = container_runs(verb, health.deadline).await {
             tracing::debug!("{error:#}; it is probed all the same");

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::engine::{self, Effects as _, Outcome};
+use crate::files;
 use crate::host::machine::{Published, claim_of};
 use crate::host::releases::{self, Releases};
 use crate::host::switches::Switches;
-use crate::host::{boot_id, deferred, files};
+use crate::host::{boot_id, deferred};
 use crate::journal::Event;
 use crate::model::{App, AppName, Color, SwitchId};
 

@@ -6,7 +6,9 @@ use crate::config::env_file;
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::journal::Next;
-use crate::model::{App, AppName, Hinted, ImageRef, Invalid, Observed, Pinned, Release, ReleaseId, Runtime};
+use crate::model::{
+    App, AppName, Hinted, ImageRef, Invalid, Observed, Pinned, Release, ReleaseId, Runtime, check_program,
+};
 use crate::plan::{self, Plan, Verb};
 
 use super::args;
@@ -68,9 +70,7 @@ async fn pin(context: &Context, app: &App, image: Option<ImageRef>, exec: Option
 
 fn require_program(path: &Utf8PathBuf) -> eyre::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
-    if !path.is_absolute() || path.as_str().contains(['=', '\n']) {
-        return Err(Invalid::value("a program", path, "it must be an absolute path without '='").into());
-    }
+    check_program(path.as_str())?;
     let metadata = fs_err::metadata(path)?;
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Err(Hinted::new(

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use crate::host::files;
+use crate::files;
 use crate::host::install::{self, Files, Remove};
 use crate::model::{AppName, Color, Hinted, Settings, StoreSettings};
 

@@ -32,14 +32,14 @@ pub fn parse(text: &str) -> Result<BTreeMap<EnvName, String>, EnvFileError> {
         let line = reader.line;
         let wrong = |reason| EnvFileError { line, reason };
         if matches!(first, '#' | ';') {
-            reader.take_until(|c| c == '\n');
+            reader.take_until(is_line_end);
             continue;
         }
-        let name = reader.take_until(|c| matches!(c, '=' | '\n'));
+        let name = reader.take_until(|c| c == '=' || is_line_end(c));
         if reader.next() != Some('=') {
             return Err(wrong("it is not KEY=VALUE"));
         }
-        let name = EnvName::parse(name.trim_end()).map_err(|_| {
+        let name = EnvName::parse(name.trim_end_matches([' ', '\t'])).map_err(|_| {
             wrong("a name must be letters, digits and _, not start with a digit, and not be PORT or start with BGCTL_")
         })?;
         let value = reader.value().map_err(wrong)?;
@@ -49,6 +49,16 @@ pub fn parse(text: &str) -> Result<BTreeMap<EnvName, String>, EnvFileError> {
         variables.insert(name, value);
     }
     Ok(variables)
+}
+
+/// systemd's `NEWLINE`.
+fn is_line_end(c: char) -> bool {
+    matches!(c, '\n' | '\r')
+}
+
+/// systemd's `WHITESPACE`.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t') || is_line_end(c)
 }
 
 struct Reader<'a> {
@@ -74,7 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_blank(&mut self) -> Option<char> {
-        while self.peek()?.is_ascii_whitespace() {
+        while is_blank(self.peek()?) {
             self.next();
         }
         self.peek()
@@ -93,10 +103,11 @@ impl<'a> Reader<'a> {
         let mut value = String::new();
         loop {
             match self.next() {
-                None | Some('\n') => return Ok(value),
+                None => return Ok(value),
+                Some(end) if is_line_end(end) => return Ok(value),
                 Some('\'') => self.single_quoted(&mut value)?,
                 Some('"') => self.double_quoted(&mut value)?,
-                Some(blank) if blank.is_ascii_whitespace() => {}
+                Some(blank) if is_blank(blank) => {}
                 Some(first) => return Ok(value + &self.bare(first)),
             }
         }
@@ -127,13 +138,13 @@ impl<'a> Reader<'a> {
         let mut value = String::new();
         let mut kept = 0;
         let mut next = Some(first);
-        while let Some(c) = next.filter(|c| *c != '\n') {
+        while let Some(c) = next.filter(|c| !is_line_end(*c)) {
             if c == '\\' {
-                value.extend(self.next().filter(|c| *c != '\n'));
+                value.extend(self.next().filter(|c| !is_line_end(*c)));
                 kept = value.len();
             } else {
                 value.push(c);
-                if !c.is_ascii_whitespace() {
+                if !is_blank(c) {
                     kept = value.len();
                 }
             }
@@ -167,6 +178,7 @@ mod tests {
             ("A=\"\\$\\`\\\"\\x\"", "$`\"\\x"),
             ("A=b=c", "b=c"),
             ("A=b\r\n", "b"),
+            ("A=b\r# c\r", "b"),
             ("A=1\nA=2", "2"),
             ("\n# c\n; d\n\t# A=1\nA=3", "3"),
         ];
@@ -193,6 +205,8 @@ mod tests {
             "A=1\nB='secret",
             "A=1\nB=\"secret\nsecret\"",
             "A=1\nB=secret\0",
+            "A=1\nB=\u{c}secret",
+            "A=1\nsecret\r=secret",
         ];
         for text in bad {
             let error = parse(text).expect_err(text).to_string();

@@ -101,7 +101,7 @@ impl Place {
             .split('\n')
             .next()
             .unwrap_or_default();
-        let shown = format!("{left}{right}").trim_end().replace('\t', " ");
+        let shown = format!("{left}{right}").trim_end().replace(char::is_control, " ");
         Self {
             line: before.matches('\n').count() + 1,
             column: left.chars().count() + 1,
@@ -110,24 +110,40 @@ impl Place {
     }
 }
 
-/// Whether a line sets environment variables (it does so itself, or stands below the header of such a table), or has a
-/// URL with a password.
+/// Whether a line sets environment variables (it does so itself, stands below the header of such a table, or within what was
+/// opened above it), or has a URL with a password.
 fn may_hold_secret(above: &str, line: &str) -> bool {
     let key = |line: &str| line.split('=').next().unwrap_or_default().replace([' ', '"', '\''], "");
     let header = above.lines().rev().find_map(|line| {
         let name = line.trim().strip_prefix('[')?.split(']').next()?;
         Some(name.replace([' ', '"', '\''], ""))
     });
+    let section = above
+        .lines()
+        .rev()
+        .take_while(|line| !line.trim_start().starts_with('['));
+    let mut opened = String::new();
+    let is_within_env = section.into_iter().any(|line| {
+        opened = format!("{line}\n{opened}");
+        line.replace([' ', '"', '\''], "").contains("env") && is_open(&opened)
+    });
     let is_header = line.trim_start().starts_with('[');
     let key = key(line.trim());
     !is_header
         && (header.is_some_and(|header| header == "run.env")
+            || is_within_env
             || key == "env"
             || key.starts_with("env.")
             || key.starts_with("run.env")
             || line.contains("env = {")
             || line.contains("env={"))
         || (line.contains("://") && line.contains('@'))
+}
+
+/// Whether a text ends within a table, a list or a text of several lines.
+fn is_open(text: &str) -> bool {
+    let count = |what| text.matches(what).count();
+    count("{") > count("}") || count("[") > count("]") || count("\"\"\"") % 2 == 1 || count("'''") % 2 == 1
 }
 
 impl fmt::Display for ConfigError {
@@ -230,6 +246,8 @@ mod tests {
             "[ run . \"env\" ]\nKEY = \"secret\"\n",
             "[store]\nendpoints = [\"http://user:secret@host\"]\n",
             "run = { image = \"x\", env = { KEY = \"secret\" } }\n",
+            "[run]\nenv = {\n  OTHER = \"x\",\n  KEY = \"secret\" }\n",
+            "[run]\nenv.KEY = \"\"\"\nmore\nsecret\n\"\"\"\n",
         ];
         for text in hidden {
             let at = text.find("secret").unwrap();

@@ -22,9 +22,13 @@ use eyre::WrapErr as _;
 
 use crate::model::{Hinted, Invalid};
 
-/// Reads a configuration file; fails where it cannot be read, and with [`Invalid`] where it is no text file.
+/// The most that a configuration file or an `env_file` may have, bytes: systemd reads no longer line of a unit either.
+const MOST: u64 = 1 << 20;
+
+/// Reads a configuration file; fails where it cannot be read, and with [`Invalid`] where it is no text file, or larger than
+/// 1 MiB.
 pub fn read_text(path: &Utf8Path) -> eyre::Result<String> {
-    let reason = match fs_err::read(path) {
+    let reason = match crate::files::read_at_most(path, MOST) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Ok(text),
             Err(_) => "it is not UTF-8 text",
@@ -32,6 +36,7 @@ pub fn read_text(path: &Utf8Path) -> eyre::Result<String> {
         Err(error) => match error.kind() {
             ErrorKind::NotFound => "there is no such file",
             ErrorKind::IsADirectory => "it is a folder",
+            ErrorKind::FileTooLarge => "it is larger than 1 MiB, and no file that a person writes is",
             ErrorKind::PermissionDenied => {
                 return Err(Hinted::new(format!("cannot read {path}: permission denied"), "run this as root").into());
             }
@@ -39,4 +44,25 @@ pub fn read_text(path: &Utf8Path) -> eyre::Result<String> {
         },
     };
     Err(Invalid::new(format!("cannot read {path}: {reason}")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_file_that_no_person_wrote() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(folder.path().join("shop.toml")).unwrap();
+        for size in [100 << 20, 1 << 30] {
+            std::fs::File::create(&path).unwrap().set_len(size).unwrap();
+            let error = read_text(&path).unwrap_err();
+            let told = format!("cannot read {path}: it is larger than 1 MiB, and no file that a person writes is");
+            assert_eq!(error.to_string(), told);
+            assert!(error.is::<Invalid>());
+            assert_eq!(env_file::read(&path).unwrap_err().to_string(), told);
+        }
+    }
 }

@@ -1,16 +1,14 @@
 //! Promotes that the store does not know of yet, since it was away: `deferred.json`.
 
-use camino::Utf8PathBuf;
-use eyre::WrapErr as _;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::files;
 use super::layout::Layout;
-use crate::model::{AppName, Cursor, Hint as _, Revision, Stored, host};
+use crate::files;
+use crate::model::{AppName, Cursor, Revision, Stored, host, sealed};
 
 /// What the store is to learn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Deferred {
     /// The revision that this host last knew the cursor at, before the first of them; 0 where it knew none.
     pub expected: Revision,
@@ -39,6 +37,7 @@ impl Deferred {
 /// The file of an app.
 #[derive(Clone, Debug)]
 pub struct Journal {
+    app: AppName,
     path: Utf8PathBuf,
 }
 
@@ -46,19 +45,22 @@ impl Journal {
     /// That of `app`.
     pub fn new(layout: &Layout, app: &AppName) -> Self {
         Self {
+            app: app.clone(),
             path: layout.deferred(app),
         }
     }
 
     /// What is there; none where the store knows all. Fails where the file cannot be read.
     pub fn read(&self) -> eyre::Result<Option<Deferred>> {
-        let path = &self.path;
-        let text = files::read(path)?;
-        text.map(|text| serde_json::from_str(&text).wrap_err_with(|| format!("cannot read {path}")))
-            .transpose()
-            .hint(format!(
-                "compare the cursor in the store with what nginx serves, put one right and then: rm {path}"
-            ))
+        let Some(bytes) = files::read_bytes(&self.path)? else {
+            return Ok(None);
+        };
+        Ok(sealed::read_record(&bytes).map_err(|error| error.at(&self.path, &self.app))?)
+    }
+
+    /// Where.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
     }
 
     /// Adds a move; one that is there already is not added again.
@@ -97,9 +99,7 @@ impl Journal {
     }
 
     fn write(&self, deferred: &Deferred) -> eyre::Result<()> {
-        let mut text = serde_json::to_vec_pretty(deferred)?;
-        text.push(b'\n');
-        files::write(&self.path, text, 0o644)
+        files::write(&self.path, sealed::record(deferred)?, 0o644)
     }
 }
 

@@ -13,7 +13,7 @@ use std::io::ErrorKind;
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 
-use super::files;
+use crate::files::{self, folder::Folder};
 use crate::model::{Color, ReleaseId};
 
 const NONE: &str = "none";
@@ -40,33 +40,32 @@ pub fn read(folder: &Utf8Path) -> eyre::Result<Option<Color>> {
 /// traffic; then the folder is put on disk. Fails where there is no such folder, or it is not writable.
 pub fn set(folder: &Utf8Path, color: Option<Color>) -> eyre::Result<bool> {
     let before = read(folder)?;
-    if before == color {
-        // The run that made the change may have been killed before it was on disk.
-        files::sync_dir(folder)?;
-        return Ok(false);
-    }
-    move_it(folder, before, color).wrap_err_with(|| {
+    let change = || -> std::io::Result<()> {
+        let folder = Folder::open(folder)?;
+        if before != color {
+            move_it(&folder, before, color)?;
+        }
+        // Where nothing is to be moved, the run that moved it may have been killed before it was on disk.
+        folder.sync()
+    };
+    change().wrap_err_with(|| {
         let (from, to) = (Color::or_none(before), Color::or_none(color));
         format!("cannot move the flag in {folder} from {from} to {to}")
     })?;
-    files::sync_dir(folder)?;
-    Ok(true)
+    Ok(before != color)
 }
 
-fn move_it(folder: &Utf8Path, from: Option<Color>, to: Option<Color>) -> std::io::Result<()> {
-    let (none, green) = (folder.join(NONE), folder.join(GREEN));
+fn move_it(folder: &Folder, from: Option<Color>, to: Option<Color>) -> std::io::Result<()> {
     match (from, to) {
-        (None, Some(Color::Green)) => fs_err::rename(none, green),
-        (Some(Color::Green), None) => fs_err::rename(green, none),
+        (None, Some(Color::Green)) => folder.rename(NONE, GREEN),
+        (Some(Color::Green), None) => folder.rename(GREEN, NONE),
         (None, _) => {
-            if is_there(&green)? {
-                fs_err::remove_file(green)?;
-            }
-            fs_err::remove_file(none)
+            folder.remove(GREEN)?;
+            folder.remove(NONE).map(drop)
         }
-        (Some(Color::Green), _) => fs_err::remove_file(green),
-        (Some(Color::Blue), Some(_)) => fs_err::write(green, ""),
-        (Some(Color::Blue), None) => fs_err::write(none, ""),
+        (Some(Color::Green), _) => folder.remove(GREEN).map(drop),
+        (Some(Color::Blue), Some(_)) => folder.create(GREEN, 0o644).map(drop),
+        (Some(Color::Blue), None) => folder.create(NONE, 0o644).map(drop),
     }
 }
 

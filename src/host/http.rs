@@ -52,3 +52,36 @@ pub async fn get(stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, path: 
     let (answer, _connection) = futures_util::future::join(exchange, connection).await;
     Ok(answer?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_an_answer_of_a_gigabyte_little_is_read() {
+        const GIGABYTE: usize = 1 << 30;
+        let (near, mut far) = tokio::io::duplex(BODY);
+        let sent = AtomicUsize::new(0);
+        let serve = async {
+            let mut request = [0; 1024];
+            assert!(far.read(&mut request).await.unwrap() > 0);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n");
+            far.write_all(head.as_bytes()).await.unwrap();
+            while far.write_all(&[b'x'; 1024]).await.is_ok() {
+                sent.fetch_add(1024, Ordering::Relaxed);
+            }
+        };
+        let since = Instant::now();
+        let (answer, ()) = futures_util::future::join(get(near, "shop.test", "/health"), serve).await;
+        assert_eq!(
+            (answer.unwrap().status, sent.load(Ordering::Relaxed) < 1 << 20),
+            (StatusCode::OK, true)
+        );
+        assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    }
+}

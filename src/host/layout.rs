@@ -44,6 +44,11 @@ impl Layout {
         self.below("etc/bgctl/apps")
     }
 
+    /// The folder of what a repair took out of the way: what a person wrote is never lost. Mode 0700.
+    pub fn saved(&self) -> Utf8PathBuf {
+        self.below("etc/bgctl/saved")
+    }
+
     /// The folder of the host's own units, `/etc/systemd/system` (systemd.unit(5), "Unit File Load Path").
     pub fn unit_dir(&self) -> Utf8PathBuf {
         self.below("etc/systemd/system")

@@ -1,11 +1,11 @@
 //! This machine: files, systemd, Docker, nginx, probes, connections.
 //!
-//! * [`machine`]: the engine's effects: what each step does here
+//! * [`machine`]: the engine's effects: what each step does here, and what a repair does
 //! * [`install`]: the files of an app, and what must hold before they are written
 //! * [`layout`]: where everything is
 //! * [`releases`], [`switches`]: what is on record
 //! * [`known`], [`deferred`]: the cursor while its store is away
-//! * [`files`]: writing so that a crash leaves the old or the new, never half
+//! * [`saved`]: what a repair took out of the way
 //! * [`flag`]: the file that moves the traffic
 //! * [`systemd`]: units, over D-Bus
 //! * [`logs`]: the end of a unit's log
@@ -21,7 +21,6 @@ pub mod command;
 pub mod connections;
 pub mod deferred;
 pub mod docker;
-pub mod files;
 pub mod flag;
 pub mod http;
 pub mod install;
@@ -33,9 +32,18 @@ pub mod nginx;
 pub mod probe;
 pub mod process;
 pub mod releases;
+pub mod saved;
 pub mod switches;
 pub mod systemd;
 mod verify;
+
+/// Tells systemd how it goes (`sd_notify(3)`, `STATUS=`), in one line: what follows a line end would be another message.
+pub fn tell(status: &str) {
+    let line = status.replace(char::is_control, " ");
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Status(&line)]) {
+        tracing::debug!("cannot tell systemd the status: {error}");
+    }
+}
 
 /// The id of this boot: the kernel's (`/proc/sys/kernel/random/boot_id`, random(4)) and the start time of process 1
 /// (proc(5), `/proc/PID/stat`), since a host that is a container boots again under the same kernel.

@@ -1,24 +1,27 @@
 //! The releases of an app on disk: `releases/ID.json`, written once each.
 
 use camino::Utf8PathBuf;
-use eyre::WrapErr as _;
-use fs_err as fs;
 
-use crate::model::{AppName, Port, Release, ReleaseId};
+use crate::model::{AppName, Port, Release, ReleaseId, Unreadable, sealed};
 use crate::render;
 
-use super::files;
 use super::layout::Layout;
+use crate::files;
 
 /// The release that is pinned to a port: what its instance runs from its next start on.
 pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option<ReleaseId>> {
-    let text = files::read(&layout.env_file(app, port))?;
-    Ok(text.as_deref().and_then(render::pinned_release))
+    let path = layout.env_file(app, port);
+    let Some(bytes) = files::read_bytes(&path)? else {
+        return Ok(None);
+    };
+    let pinned = render::pinned_release(&bytes);
+    Ok(Some(pinned.map_err(|error| error.at(path, app))?))
 }
 
 /// The releases of an app.
 #[derive(Clone, Debug)]
 pub struct Releases {
+    app: AppName,
     folder: Utf8PathBuf,
     names: Utf8PathBuf,
 }
@@ -27,6 +30,7 @@ impl Releases {
     /// Those of `app`.
     pub fn new(layout: &Layout, app: &AppName) -> Self {
         Self {
+            app: app.clone(),
             folder: layout.releases_dir(app),
             names: layout.names_dir(app),
         }
@@ -34,19 +38,32 @@ impl Releases {
 
     /// All on record, oldest first.
     pub fn list(&self) -> eyre::Result<Vec<Release>> {
-        let names = files::names_in(&self.folder)?;
-        let stems = names.iter().filter_map(|name| name.strip_suffix(".json"));
-        let ids = stems.filter_map(|stem| ReleaseId::parse(stem).ok());
+        let ids = self.ids()?.into_iter();
         let mut releases = ids.map(|id| self.read(&id)).collect::<eyre::Result<Vec<_>>>()?;
         releases.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         Ok(releases)
     }
 
+    /// Their ids, in no order.
+    pub fn ids(&self) -> eyre::Result<Vec<ReleaseId>> {
+        let names = files::names_in(&self.folder)?;
+        let stems = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        Ok(stems.filter_map(|stem| ReleaseId::parse(stem).ok()).collect())
+    }
+
     /// One of them.
     pub fn read(&self, id: &ReleaseId) -> eyre::Result<Release> {
         let path = self.path(id);
-        let text = fs::read_to_string(&path)?;
-        serde_json::from_str(&text).wrap_err_with(|| format!("cannot read the release {path}"))
+        let read = match files::read_bytes(&path)? {
+            Some(bytes) => sealed::read_record(&bytes),
+            None => Err(Unreadable::Damaged("there is no such file".to_owned())),
+        };
+        let release: Release = read.map_err(|error| error.at(&path, &self.app))?;
+        if release.id == *id {
+            return Ok(release);
+        }
+        let other = Unreadable::Damaged(format!("it is of release {}", release.id));
+        Err(other.at(&path, &self.app).into())
     }
 
     /// Puts a release on record. One that is there already stays as it is: a release never changes. Before anything is done
@@ -54,9 +71,7 @@ impl Releases {
     pub fn add(&self, release: &Release) -> eyre::Result<()> {
         let path = self.path(&release.id);
         if !path.exists() {
-            let mut text = serde_json::to_vec_pretty(release)?;
-            text.push(b'\n');
-            files::write_unsynced(&path, &text, 0o600)?;
+            files::write_unsynced(&path, sealed::record(release)?, 0o600)?;
         }
         Ok(())
     }
@@ -68,17 +83,15 @@ impl Releases {
 
     /// Forgets all but those to be kept.
     pub fn prune(&self, keep: &[ReleaseId]) -> eyre::Result<()> {
-        for release in self.list()?.into_iter().filter(|release| !keep.contains(&release.id)) {
-            files::remove(&self.path(&release.id))?;
-            fs::remove_dir(self.names.join(release.id.as_str())).or_else(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            })?;
+        for id in self.ids()?.into_iter().filter(|id| !keep.contains(id)) {
+            files::remove(&self.path(&id))?;
+            files::remove_empty_dir(&self.names.join(id.as_str()))?;
         }
         Ok(())
     }
 
-    fn path(&self, id: &ReleaseId) -> Utf8PathBuf {
+    /// The record of one.
+    pub fn path(&self, id: &ReleaseId) -> Utf8PathBuf {
         self.folder.join(format!("{id}.json"))
     }
 }

@@ -1,17 +1,17 @@
 //! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished.
 
-use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::io::{Seek as _, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
-use fs_err as fs;
 
-use crate::journal::{Entry, Event, Head, Next, Record, VERSION};
-use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId};
+use crate::journal::{Entry, Event, Head, Next, Record};
+use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId, Unreadable, sealed};
 use crate::plan::Plan;
 
-use super::files;
 use super::layout::Layout;
+use super::saved;
+use crate::files;
 
 /// How many finished switches are kept.
 const KEPT: usize = 50;
@@ -19,6 +19,7 @@ const KEPT: usize = 50;
 /// The switches of an app.
 #[derive(Clone, Debug)]
 pub struct Switches {
+    app: AppName,
     folder: Utf8PathBuf,
     link: Utf8PathBuf,
 }
@@ -27,6 +28,7 @@ impl Switches {
     /// Those of `app`.
     pub fn new(layout: &Layout, app: &AppName) -> Self {
         Self {
+            app: app.clone(),
             folder: layout.switches_dir(app),
             link: layout.open_link(app),
         }
@@ -34,15 +36,20 @@ impl Switches {
 
     /// The id of the open switch.
     pub fn open_id(&self) -> eyre::Result<Option<SwitchId>> {
-        let target = match fs::read_link(&self.link) {
-            Ok(target) => target,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
+        let link = &self.link;
+        let target = files::read_link(link).wrap_err_with(|| format!("cannot read {link}"))?;
+        let parse = |target: String| {
+            let name = Utf8Path::new(&target).file_stem().unwrap_or_default();
+            SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {link}"))
         };
-        let name = target.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        Ok(Some(
-            SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {}", self.link))?,
-        ))
+        // As an error of what stands on disk: nobody typed this.
+        let damaged = |error: eyre::Report| Unreadable::Damaged(format!("{error:#}")).at(link, &self.app);
+        Ok(target.map(parse).transpose().map_err(damaged)?)
+    }
+
+    fn bytes(&self, path: &Utf8Path) -> eyre::Result<Vec<u8>> {
+        let gone = || Unreadable::Damaged("there is no such file".to_owned()).at(path, &self.app);
+        Ok(files::read_bytes(path)?.ok_or_else(gone)?)
     }
 
     /// The open switch.
@@ -60,34 +67,39 @@ impl Switches {
     /// before anything is done ([`Switches::resume`]), so that nobody waits twice for it.
     pub fn begin(&self, plan: &Plan) -> eyre::Result<()> {
         let head = Head {
-            version: VERSION,
+            version: sealed::VERSION,
             opened: jiff::Timestamp::now(),
             plan: plan.clone(),
         };
-        let mut line = serde_json::to_vec(&head)?;
-        line.push(b'\n');
         let path = self.path(&plan.switch);
-        files::write_unsynced(&path, &line, 0o600)?;
+        files::write_unsynced(&path, sealed::line(&head)?, 0o600)?;
         let target = format!("switches/{}.jsonl", plan.switch);
         files::symlink_unsynced(Utf8Path::new(&target), &self.link).map(drop)
     }
 
     /// Closes the open switch, with its last event on disk.
     pub fn close(&self) -> eyre::Result<()> {
-        match fs::File::open(&self.link) {
-            Ok(journal) => journal.sync_data()?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
+        if let Some(id) = self.open_id()? {
+            files::sync_data(&self.path(&id))?;
         }
         files::remove(&self.link)?;
         self.prune()
     }
 
+    /// Closes the open switch, whose journal cannot be read, and puts that aside.
+    pub fn give_up(&self, layout: &Layout) -> eyre::Result<()> {
+        if let Ok(target) = self.link.read_link_utf8() {
+            let journal = target.file_name().map(|name| self.folder.join(name));
+            journal.map(|path| saved::put_aside(layout, &path)).transpose()?;
+        }
+        files::remove(&self.link).map(drop)
+    }
+
     /// One switch.
     pub fn read(&self, id: &SwitchId) -> eyre::Result<Record> {
         let path = self.path(id);
-        let bytes = fs::read(&path)?;
-        let (record, _) = Record::parse(&bytes).wrap_err_with(|| format!("cannot read the journal {path}"))?;
+        let parsed = Record::parse(&self.bytes(&path)?);
+        let (record, _) = parsed.map_err(|error| error.at(&path, &self.app))?;
         Ok(record)
     }
 
@@ -96,10 +108,9 @@ impl Switches {
         files::sync_dir(&self.folder)?;
         files::sync_dir(self.link.parent().unwrap_or(&self.folder))?;
         let path = self.path(id);
-        let mut file = fs::OpenOptions::new().read(true).append(true).open(&path)?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let (record, whole) = Record::parse(&bytes).wrap_err_with(|| format!("cannot read the journal {path}"))?;
+        let bytes = self.bytes(&path)?;
+        let mut file = files::open_to_append(&path)?;
+        let (record, whole) = Record::parse(&bytes).map_err(|error| error.at(&path, &self.app))?;
         if whole < bytes.len() {
             file.set_len(whole.try_into()?)?;
             file.seek(std::io::SeekFrom::End(0))?;
@@ -122,10 +133,12 @@ impl Switches {
         Ok(SwitchId::numbered(last + 1))
     }
 
-    /// The release that was active before the one that is, by the last switch that was done.
-    pub fn previous_release(&self) -> eyre::Result<Option<ReleaseId>> {
+    /// The release that was active before `active`: what the last switch that was done says, if that one made `active` active.
+    pub fn previous_release(&self, active: Option<&ReleaseId>) -> eyre::Result<Option<ReleaseId>> {
         let finished = self.readable()?.find(|record| record.next() == Next::Finished);
-        Ok(finished.and_then(|record| record.head.plan.replaces))
+        // A journal that is lost or damaged must not make an older switch look like the last one.
+        let last = finished.filter(|record| Some(&record.head.plan.release) == active);
+        Ok(last.and_then(|record| record.head.plan.replaces))
     }
 
     /// The releases that a switch on record is about.
@@ -164,7 +177,7 @@ impl Switches {
 /// The journal of the open switch, to be appended to.
 #[derive(Debug)]
 pub struct Log {
-    file: fs::File,
+    file: std::fs::File,
 }
 
 impl Log {
@@ -175,9 +188,7 @@ impl Log {
             at: jiff::Timestamp::now(),
             event,
         };
-        let mut line = serde_json::to_vec(&entry)?;
-        line.push(b'\n');
-        self.file.write_all(&line)?;
+        self.file.write_all(sealed::line(&entry)?.as_bytes())?;
         if !matches!(entry.event, Event::Done { .. } | Event::UndoDone { .. }) {
             self.file.sync_data()?;
         }

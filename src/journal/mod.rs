@@ -24,5 +24,5 @@ mod summary;
 
 pub use event::{Entry, Event, Failure};
 pub use next::{Next, can_be_taken_back, next};
-pub use record::{Head, Record, VERSION};
+pub use record::{Head, Record};
 pub use summary::{StepState, StepSummary};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Invalid;
+use crate::model::{Unreadable, sealed};
 use crate::plan::Plan;
 
 use super::{Entry, Event, Next, can_be_taken_back, next};
@@ -16,13 +16,10 @@ pub struct Record {
     pub entries: Vec<Entry>,
 }
 
-/// The version of what stands in a journal.
-pub const VERSION: u32 = 1;
-
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// [`VERSION`].
+    /// [`sealed::VERSION`], or 1 where an earlier bgctl wrote it.
     pub version: u32,
     /// When the switch was opened.
     pub opened: jiff::Timestamp,
@@ -32,24 +29,22 @@ pub struct Head {
 
 impl Record {
     /// Reads a journal, and says how many of its bytes are whole lines: a power cut can leave half a line at the end,
-    /// of an event that nothing was based on. Fails where any other line cannot be read.
-    pub fn parse(bytes: &[u8]) -> Result<(Self, usize), Invalid> {
+    /// of an event that nothing was based on. Fails where any other line cannot be read, or is not as it was written.
+    pub fn parse(bytes: &[u8]) -> Result<(Self, usize), Unreadable> {
         // The cut can go through a character: only whole lines are looked at as text.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let text = std::str::from_utf8(bytes.get(..whole).unwrap_or_default());
-        let text = text.map_err(|error| Invalid::new(format!("it is not text: {error}")))?;
+        let text = text.map_err(|error| Unreadable::Damaged(format!("it is not text: {error}")))?;
         let mut lines = text.lines().enumerate();
-        let (_, first) = lines.next().ok_or_else(|| Invalid::new("it has no plan"))?;
-        let head: Head = read_line(0, first)?;
-        if head.version != VERSION {
-            let reason = format!(
-                "it has version {}, and this bgctl reads version {VERSION}",
-                head.version
-            );
-            return Err(Invalid::new(reason));
-        }
+        let (_, first) = lines
+            .next()
+            .ok_or_else(|| Unreadable::Damaged("it has no plan".to_owned()))?;
+        let version = sealed::version(first)
+            .map_err(|error| at(0, error))?
+            .unwrap_or_default();
+        let head: Head = read_line(0, first, version)?;
         let entries = lines
-            .map(|(index, line)| read_line(index, line))
+            .map(|(index, line)| read_line(index, line, version))
             .collect::<Result<_, _>>()?;
         Ok((Self { head, entries }, whole))
     }
@@ -75,8 +70,22 @@ impl Record {
     }
 }
 
-fn read_line<T: for<'a> Deserialize<'a>>(index: usize, line: &str) -> Result<T, Invalid> {
-    serde_json::from_str(line).map_err(|error| Invalid::new(format!("line {} cannot be read: {error}", index + 1)))
+/// A line of a journal of `version`. A newer bgctl that goes on with an older journal seals its own lines of it.
+fn read_line<T: for<'a> Deserialize<'a>>(index: usize, line: &str, version: u32) -> Result<T, Unreadable> {
+    let read = || {
+        let is_sealed = sealed::is_sealed(line)?;
+        sealed::allow(version, is_sealed && version != 1)?;
+        serde_json::from_str(line)
+            .map_err(|error| Unreadable::Damaged(format!("it breaks off at column {}", error.column())))
+    };
+    read().map_err(|error| at(index, error))
+}
+
+fn at(index: usize, error: Unreadable) -> Unreadable {
+    match error {
+        Unreadable::Damaged(why) => Unreadable::Damaged(format!("line {}: {why}", index + 1)),
+        newer @ Unreadable::Newer(_) => newer,
+    }
 }
 
 #[cfg(test)]
@@ -118,8 +127,8 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
             event,
         };
-        let start = serde_json::to_string(&head(VERSION)).unwrap() + "\n";
-        let text = start.clone() + &serde_json::to_string(&entry).unwrap() + "\n";
+        let start = sealed::line(&head(sealed::VERSION)).unwrap();
+        let text = start.clone() + &sealed::line(&entry).unwrap();
         let (whole, length) = Record::parse(text.as_bytes()).unwrap();
         assert_eq!((whole.entries, length), (vec![entry], text.len()));
         for cut in start.len()..text.len() {
@@ -129,9 +138,19 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_of_another_version_is_refused() {
-        let text = serde_json::to_string(&head(VERSION + 1)).unwrap() + "\n";
-        let error = Record::parse(text.as_bytes()).unwrap_err().to_string();
-        assert_eq!(error, "it has version 2, and this bgctl reads version 1");
+    fn a_journal_of_a_newer_version_is_refused() {
+        let text = sealed::line(&head(sealed::VERSION + 1)).unwrap();
+        assert_eq!(Record::parse(text.as_bytes()), Err(Unreadable::Newer(3)));
+    }
+
+    #[test]
+    fn a_journal_of_an_earlier_version_is_gone_on_with() {
+        let entry = Entry {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            event: Event::AbortRequested,
+        };
+        let text = serde_json::to_string(&head(1)).unwrap() + "\n" + &serde_json::to_string(&entry).unwrap() + "\n";
+        let (record, _) = Record::parse((text + &sealed::line(&entry).unwrap()).as_bytes()).unwrap();
+        assert_eq!(record.entries, [entry.clone(), entry]);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use super::{AppName, ByColor, EnvName, HealthCheck, ImageRef, Port, Site};
+use super::{AppName, ByColor, CredentialId, EnvName, HealthCheck, ImageRef, Port, Site};
 
 /// An app: everything that its manifest says, validated, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Run {
     /// A file with more of it, read when a release is made; `environment` wins.
     pub env_file: Option<Utf8PathBuf>,
     /// systemd credentials (systemd.exec(5), `LoadCredential=`): id and path of the file.
-    pub credentials: BTreeMap<String, Utf8PathBuf>,
+    pub credentials: BTreeMap<CredentialId, Utf8PathBuf>,
     /// The most memory an instance may use, bytes.
     pub memory: Option<u64>,
     /// How long an instance may take to stop before it is killed.

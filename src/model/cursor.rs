@@ -29,6 +29,17 @@ impl fmt::Display for Revision {
     }
 }
 
+/// A cursor that lives elsewhere, as a host saw it last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// What it said.
+    pub cursor: Cursor,
+    /// At which revision.
+    pub revision: Revision,
+    /// When.
+    pub at: jiff::Timestamp,
+}
+
 /// A cursor as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {

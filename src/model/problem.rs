@@ -2,6 +2,9 @@
 
 use std::fmt::Display;
 
+/// How much of a value an error shows, characters.
+const SHOWN: usize = 200;
+
 /// A value that cannot be what it was given for: the border refuses it before anything changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -13,9 +16,14 @@ impl Invalid {
         Self(reason.into())
     }
 
-    /// A refusal of `value` as a `what`, because of `reason`.
+    /// A refusal of `value` as a `what`, because of `reason`. Of a long value the start is shown.
     pub fn value(what: &str, value: impl Display, reason: impl Display) -> Self {
-        Self(format!("cannot use {:?} as {what}: {reason}", value.to_string()))
+        let value = value.to_string();
+        let (shown, more) = match value.char_indices().nth(SHOWN) {
+            Some((end, _)) => (value.get(..end).unwrap_or_default(), "..."),
+            None => (value.as_str(), ""),
+        };
+        Self(format!("cannot use {shown:?}{more} as {what}: {reason}"))
     }
 }
 
@@ -52,6 +60,11 @@ impl Hinted {
     /// What a person can do, one sentence.
     pub fn hint(&self) -> &str {
         &self.hint
+    }
+
+    /// The error itself.
+    pub fn cause(&self) -> &eyre::Report {
+        &self.cause
     }
 
     /// Lines to show below it.

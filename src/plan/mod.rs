@@ -11,6 +11,7 @@
 //! ```
 
 mod refusal;
+pub mod repair;
 mod step;
 mod switch;
 

@@ -5,7 +5,7 @@ use eyre::Context as _;
 
 use super::check;
 use super::escape::word;
-use crate::model::{App, Artifact, Color, Port, Release, ReleaseId, Runtime};
+use crate::model::{App, Artifact, Color, Port, Release, ReleaseId, Runtime, check_program};
 
 /// `templates/app.env`.
 #[derive(Debug, Template)]
@@ -47,6 +47,7 @@ impl Environment {
                 variables.add("BGCTL_ARGS", &list(&arguments(release, *container_port)))?;
             }
             Artifact::Program { path } => {
+                check_program(path.as_str())?;
                 variables.add("PORT", &host_port.to_string())?;
                 variables.add("BGCTL_EXEC", path.as_str())?;
                 variables.add("BGCTL_ARGS", &list(&arguments(release, host_port)))?;

@@ -14,7 +14,7 @@ use askama::Template;
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 
-use crate::model::{App, Color, DockerSettings, Release, ReleaseId};
+use crate::model::{App, Color, DockerSettings, Invalid, Release, ReleaseId, Unreadable, check_path, sealed};
 
 pub use support::support;
 
@@ -49,13 +49,23 @@ pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<S
     let fail = || format!("cannot render the environment of release {}", release.id);
     let environment = environment::Environment::new(app, color, release).wrap_err_with(fail)?;
     // askama takes the newline at the end of a template away.
-    Ok(environment.render().wrap_err_with(fail)? + "\n")
+    let text = environment.render().wrap_err_with(fail)? + "\n";
+    Ok(sealed::text_with_sum(&text))
 }
 
-/// The release that an environment file pins: reads its first line, as [`environment`] writes it.
-pub fn pinned_release(text: &str) -> Option<ReleaseId> {
-    let value = text.lines().next()?.strip_prefix("BGCTL_RELEASE=")?;
-    ReleaseId::parse(value).ok()
+/// The release that an environment file pins. Fails where it is not as [`environment`] wrote it; what an earlier bgctl wrote
+/// has no sum, and then only its first line must be right.
+pub fn pinned_release(bytes: &[u8]) -> Result<ReleaseId, Unreadable> {
+    let (text, _) = sealed::read_text(bytes)?;
+    let first = text.lines().next().and_then(|line| line.strip_prefix("BGCTL_RELEASE="));
+    first
+        .and_then(|value| ReleaseId::parse(value).ok())
+        .ok_or_else(|| Unreadable::Damaged("it does not begin with the release that it pins".to_owned()))
+}
+
+/// The text of a path for a unit or a site; fails with [`Invalid`] where it needs quoting there.
+fn path<'a>(what: &str, path: &'a Utf8Path) -> Result<&'a str, Invalid> {
+    check_path(what, path.as_str()).map(|()| path.as_str())
 }
 
 /// The name itself where it has at most `max` bytes, else its start and a hash of the whole, `max` bytes together.

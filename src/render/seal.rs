@@ -1,11 +1,8 @@
 //! The seal: the last line of every file that bgctl renders. It tells bgctl's own files from everybody else's, and
 //! untouched ones from those that a person edited.
 
-use std::fmt::Write as _;
-
-use sha2::{Digest as _, Sha256};
-
 use crate::model::AppName;
+use crate::model::sealed::sha256_hex;
 
 const START: &str = "# bgctl ";
 const START_SUPPORT: &str = "# bgctl sha256:";
@@ -77,12 +74,7 @@ fn line(app: &AppName, body: &str) -> String {
 
 /// The sha256 of a text as hexadecimal digits.
 pub(super) fn hex(body: &str) -> String {
-    let mut hex = String::new();
-    for byte in Sha256::digest(body.as_bytes()) {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    sha256_hex(body.as_bytes())
 }
 
 #[cfg(test)]

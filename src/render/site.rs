@@ -5,8 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use camino::Utf8Path;
 
-use super::check;
-use crate::model::{App, AppName, Check, Color, Invalid, Listen, Port, ServerName};
+use crate::model::{App, AppName, Check, Color, Invalid, Listen, Port, ServerName, check_health_path};
 
 /// `templates/app.conf`.
 #[derive(Debug, Template)]
@@ -45,20 +44,20 @@ impl<'a> Site<'a> {
         let tls = match &site.certificate {
             None => None,
             Some(pair) => Some(Tls {
-                certificate: check::nginx("the path of a certificate", pair.certificate.as_str())?,
-                key: check::nginx("the path of a certificate's key", pair.key.as_str())?,
+                certificate: super::path("the path of a certificate", &pair.certificate)?,
+                key: super::path("the path of a certificate's key", &pair.key)?,
             }),
         };
         let health_path = match &app.health.check {
-            Check::Http { path, .. } => Some(check::request_target(path)?),
+            Check::Http { path, .. } => Some(check_health_path(path).map(|()| path.as_str())?),
             Check::Tcp | Check::Command { .. } => None,
         };
         Ok(Self {
             app: &app.name,
             id: super::short(&app.name.as_variable(), VARIABLE_MAX).replace('-', "_"),
             colors: Color::BOTH.map(|color| (color, *app.ports.get(color))),
-            socket: check::nginx("a path of a socket", socket.as_str())?,
-            state: check::nginx("a folder of state", state.as_str())?,
+            socket: super::path("a path of a socket", socket)?,
+            state: super::path("a folder of state", state)?,
             listen: &site.listen,
             default_server: site.default_server,
             server_names: &site.server_names,
@@ -67,7 +66,7 @@ impl<'a> Site<'a> {
             read_timeout: time(site.read_timeout),
             send_timeout: time(site.send_timeout),
             health_path,
-            include: check::nginx("an include folder", site.include.as_str().trim_end_matches('/'))?,
+            include: super::path("an include folder", &site.include)?.trim_end_matches('/'),
         })
     }
 }

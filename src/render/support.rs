@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{check, seal};
+use super::seal;
 use crate::model::{Invalid, UnitName};
 
 /// The program as the shipped units name it.
@@ -13,8 +13,8 @@ const PACKAGED: &str = "/usr/bin/bgctl";
 ///
 /// Fails with [`Invalid`] where the path cannot stand in a unit file.
 pub fn support(bgctl: &Utf8Path, nginx: &UnitName) -> Result<[(String, String); 2], Invalid> {
-    let bgctl = check::program("the path of bgctl", bgctl)?.replace('%', "%%");
-    let file = |text: &str| seal::seal_support(&text.replace(PACKAGED, &bgctl));
+    let bgctl = super::path("the path of bgctl", bgctl)?;
+    let file = |text: &str| seal::seal_support(&text.replace(PACKAGED, bgctl));
     Ok([
         (
             "etc/systemd/system/bgctl-switch@.service".to_owned(),
@@ -34,9 +34,9 @@ mod tests {
     #[test]
     fn the_running_program_is_called() {
         let unit = UnitName::service("openresty.service").unwrap();
-        let [(_, switch), (path, nginx)] = support("/opt/x%/bgctl".into(), &unit).unwrap();
+        let [(_, switch), (path, nginx)] = support("/opt/x/bgctl".into(), &unit).unwrap();
         assert_eq!(path, "etc/systemd/system/openresty.service.d/bgctl.conf");
-        assert!(switch.contains("ExecStart=/opt/x%%/bgctl run %i\n"), "{switch}");
+        assert!(switch.contains("ExecStart=/opt/x/bgctl run %i\n"), "{switch}");
         assert!(!switch.contains(PACKAGED));
         assert!(seal::is_intact_support(&switch) && seal::is_intact_support(&nginx));
         assert!(support("/opt/my tools/bgctl".into(), &unit).is_err());

@@ -5,8 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use camino::Utf8Path;
 
-use super::check;
-use crate::model::{App, AppName, Check, Color, DockerSettings, Invalid, Program, Run, Runtime};
+use crate::model::{App, AppName, Check, Color, CredentialId, DockerSettings, Invalid, Program, Run, Runtime};
 
 /// `templates/app@.service`.
 #[derive(Debug, Template)]
@@ -16,7 +15,7 @@ pub struct Unit<'a> {
     bgctl: &'a str,
     docker: Option<Docker<'a>>,
     program: Option<Sandbox<'a>>,
-    credentials: Vec<(&'a str, &'a str)>,
+    credentials: Vec<(&'a CredentialId, &'a str)>,
     in_sandbox: bool,
     stop_seconds: u64,
     service: &'a [String],
@@ -48,7 +47,7 @@ impl<'a> Unit<'a> {
         };
         Ok(Self {
             app: &app.name,
-            bgctl: check::program("the path of bgctl", bgctl)?,
+            bgctl: super::path("the path of bgctl", bgctl)?,
             docker,
             program,
             credentials: credentials(run)?,
@@ -63,8 +62,8 @@ impl<'a> Unit<'a> {
 impl<'a> Docker<'a> {
     fn new(settings: &'a DockerSettings) -> Result<Self, Invalid> {
         Ok(Self {
-            program: check::program("the path of docker", &settings.program)?,
-            socket: check::unit_path("the socket of docker", &settings.socket)?,
+            program: super::path("the path of docker", &settings.program)?,
+            socket: super::path("the socket of docker", &settings.socket)?,
         })
     }
 }
@@ -74,7 +73,7 @@ impl<'a> Sandbox<'a> {
         let working_directory = program.working_directory.as_deref();
         Ok(Self {
             working_directory: working_directory
-                .map(|path| check::unit_path("a working directory", path))
+                .map(|folder| super::path("a working directory", folder))
                 .transpose()?,
             state_user: program
                 .state_directory
@@ -88,17 +87,10 @@ impl<'a> Sandbox<'a> {
 /// The longest name of a user (utmp(5), and what systemd.exec(5), `User=` takes).
 const USER_NAME_MAX: usize = 31;
 
-fn credentials(run: &Run) -> Result<Vec<(&str, &str)>, Invalid> {
-    let checked = |(id, path)| {
-        Ok((
-            check::credential(id)?,
-            check::unit_path("the file of a credential", path)?,
-        ))
-    };
+fn credentials(run: &Run) -> Result<Vec<(&CredentialId, &str)>, Invalid> {
     run.credentials
         .iter()
-        .map(|(id, path)| (id.as_str(), path.as_path()))
-        .map(checked)
+        .map(|(id, file)| Ok((id, super::path("the file of a credential", file)?)))
         .collect()
 }
 

@@ -17,12 +17,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{AppName, ByColor, Color, Cursor, Hinted, Port, ReleaseId};
+use crate::model::{AppName, ByColor, Color, Cursor, Hinted, Port, ReleaseId, Unreadable};
 
 /// The key whose revision is the cursor's.
 const INSTANCE: &str = "instance";
 const RELEASE: &str = "release";
 const MOVED_BY: &str = "moved-by";
+
+/// The longest [`MOVED_BY`], bytes: a host name has 64 at most (gethostname(2)), and what follows it has fewer.
+const MOVER_MAX: usize = 256;
 
 /// Every key of a record, below `PREFIX/APP/`.
 const ALL: [&str; 11] = [
@@ -41,13 +44,13 @@ const ALL: [&str; 11] = [
 
 /// The layout below a prefix.
 #[derive(Clone, Debug)]
-pub(super) struct Keys {
+pub struct Keys {
     prefix: String,
 }
 
 /// The values of a record that bgctl reads, as they were found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub struct Found {
     /// `instance` and its `mod_revision`.
     instance: Option<(String, i64)>,
     release: Option<String>,
@@ -56,24 +59,24 @@ pub(super) struct Found {
 
 impl Keys {
     /// The layout below `prefix`, which starts and ends with `/`.
-    pub(super) fn below(prefix: &str) -> Self {
+    pub fn below(prefix: &str) -> Self {
         Self {
             prefix: prefix.to_owned(),
         }
     }
 
     /// What stands before every key.
-    pub(super) fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
     /// What stands before the keys of `app`.
-    pub(super) fn record(&self, app: &AppName) -> String {
+    pub fn record(&self, app: &AppName) -> String {
         format!("{}{app}/", self.prefix)
     }
 
     /// The key that a change compares.
-    pub(super) fn compared(&self, app: &AppName) -> String {
+    pub fn compared(&self, app: &AppName) -> String {
         self.record(app) + INSTANCE
     }
 
@@ -83,13 +86,13 @@ impl Keys {
     }
 
     /// Every key of the record of `app`.
-    pub(super) fn all(&self, app: &AppName) -> impl Iterator<Item = String> {
+    pub fn all(&self, app: &AppName) -> impl Iterator<Item = String> {
         let record = self.record(app);
         ALL.into_iter().map(move |name| format!("{record}{name}"))
     }
 
     /// The whole record of `app`.
-    pub(super) fn write(&self, app: &AppName, ports: ByColor<Port>, cursor: &Cursor) -> Vec<(String, String)> {
+    pub fn write(&self, app: &AppName, ports: ByColor<Port>, cursor: &Cursor) -> Vec<(String, String)> {
         let record = self.record(app);
         let url = |port: &Port| format!("http://127.0.0.1:{port}");
         let active = cursor.active.map(|color| ports.get(color));
@@ -121,20 +124,14 @@ impl Keys {
 
     /// Sorts what was read below the prefix by app: the records that are complete. Other programs keep keys in etcd
     /// too, under any name.
-    pub(super) fn sort<'a>(
-        &self,
-        pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>,
-    ) -> BTreeMap<AppName, Found> {
+    pub fn sort<'a>(&self, pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>) -> BTreeMap<AppName, Found> {
         let mut records = self.sort_all(pairs);
         records.retain(|_, found| found.instance.is_some() && found.release.is_some() && found.moved_by.is_some());
         records
     }
 
     /// As [`Keys::sort`], with records that are not complete.
-    pub(super) fn sort_all<'a>(
-        &self,
-        pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>,
-    ) -> BTreeMap<AppName, Found> {
+    pub fn sort_all<'a>(&self, pairs: impl IntoIterator<Item = (&'a [u8], &'a [u8], i64)>) -> BTreeMap<AppName, Found> {
         let mut records: BTreeMap<AppName, Found> = BTreeMap::new();
         for (key, value, revision) in pairs {
             let Some((app, name)) = self.split(key) else { continue };
@@ -159,13 +156,13 @@ impl Keys {
 
     /// The cursor in a record and its revision, none where there is none; fails where a value is missing or not valid,
     /// and names its key.
-    pub(super) fn read(&self, app: &AppName, found: &Found) -> eyre::Result<Option<(Cursor, i64)>> {
+    pub fn read(&self, app: &AppName, found: &Found) -> eyre::Result<Option<(Cursor, i64)>> {
         let record = self.record(app);
         let broken = |name: &str, reason: String| {
-            let message = format!("cannot use the cursor of {app} in etcd: key {record}{name}: {reason}");
-            Hinted::new(
-                message,
-                format!("bgctl touches it no more: look at `etcdctl get --prefix {record}`, put it right or remove it"),
+            let message = format!("cannot use the cursor of {app} in etcd: key {record}{name}");
+            Hinted::from(
+                eyre::Report::new(Unreadable::Damaged(reason)).wrap_err(message),
+                format!("look at it with `etcdctl get --prefix {record}`; bgctl repair {app} puts there what serves"),
             )
         };
         let Some((instance, revision)) = &found.instance else {
@@ -181,6 +178,10 @@ impl Keys {
             .transpose()
             .map_err(|error| broken(RELEASE, error.to_string()))?;
         let moved_by = given(MOVED_BY, &found.moved_by)?;
+        if moved_by.as_ref().is_some_and(|mover| !is_mover(mover)) {
+            let reason = format!("it is not HOST/SWITCH, one line of at most {MOVER_MAX} bytes");
+            return Err(broken(MOVED_BY, reason).into());
+        }
         let cursor = Cursor {
             active,
             release,
@@ -188,6 +189,11 @@ impl Keys {
         };
         Ok(Some((cursor, *revision)))
     }
+}
+
+/// Whether this can be who moved a cursor: people see it, so nothing in it may steer a terminal.
+fn is_mover(text: &str) -> bool {
+    text.len() <= MOVER_MAX && !text.contains(char::is_control)
 }
 
 #[cfg(test)]

@@ -4,21 +4,21 @@
 //! place of the old one, so who reads needs no lock and never sees half a file.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr;
-use fs_err::File;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::SetError;
-use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored};
+use crate::files::{self, folder::Folder};
+use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored, Unreadable, sealed};
 
 const FILE: &str = "cursor.json";
+/// The most that such a file may have, bytes; bgctl's own have a few hundred.
+const MOST: u64 = 1 << 20;
 /// A change takes milliseconds; who holds the lock longer hangs.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_INTERVAL: Duration = Duration::from_millis(5);
@@ -53,17 +53,12 @@ impl Local {
     pub(super) async fn list(&self) -> eyre::Result<BTreeMap<AppName, Stored>> {
         let state = self.state.clone();
         blocking(move || {
-            let entries = match fs_err::read_dir(&state) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
-                entries => entries.wrap_err("cannot list the cursors")?,
-            };
             let mut cursors = BTreeMap::new();
-            for entry in entries {
-                let name = entry.wrap_err("cannot list the cursors")?.file_name();
-                // Other names are not of apps.
-                let Some(app) = name.to_str().and_then(|name| AppName::parse(name).ok()) else {
-                    continue;
-                };
+            // Other names are not of apps.
+            for app in files::names_in(&state)?
+                .into_iter()
+                .filter_map(|name| AppName::parse(name).ok())
+            {
                 if let Some(stored) = read(&state.join(app.as_str()))? {
                     cursors.insert(app, stored);
                 }
@@ -76,8 +71,8 @@ impl Local {
     pub(super) async fn create(&self, app: &AppName, ports: ByColor<Port>) -> eyre::Result<Stored> {
         let folder = self.state.join(app.as_str());
         blocking(move || {
-            fs_err::create_dir_all(&folder).wrap_err("cannot create the cursor")?;
-            let lock = lock(&folder)?;
+            files::make_dirs(&folder).wrap_err("cannot create the cursor")?;
+            let _lock = lock(&folder)?;
             if let Some(stored) = read(&folder)? {
                 return Ok(stored);
             }
@@ -85,7 +80,7 @@ impl Local {
                 cursor: Cursor::default(),
                 revision: Revision(1),
             };
-            write(&folder, &lock, &stored, ports)?;
+            write(&folder, &stored, ports)?;
             Ok(stored)
         })
         .await
@@ -104,11 +99,11 @@ impl Local {
             if read(&folder)?.is_none() {
                 return Ok(Err(SetError::Conflict(None)));
             }
-            let lock = lock(&folder)?;
+            let _lock = lock(&folder)?;
             match read(&folder)? {
                 Some(found) if found.revision == expected => {
                     let revision = Revision(expected.0 + 1);
-                    let written = write(&folder, &lock, &Stored { cursor, revision }, ports);
+                    let written = write(&folder, &Stored { cursor, revision }, ports);
                     Ok(written.map(|()| revision).map_err(|error| match read(&folder) {
                         Ok(Some(found)) if found.revision == expected => SetError::Refused(error),
                         _ => SetError::Unknown(error),
@@ -120,6 +115,28 @@ impl Local {
         set.await.unwrap_or_else(|error| Err(SetError::Refused(error)))
     }
 
+    pub(super) async fn replace(
+        &self,
+        app: &AppName,
+        ports: ByColor<Port>,
+        cursor: &Cursor,
+    ) -> Result<Revision, SetError> {
+        let (folder, cursor) = (self.state.join(app.as_str()), cursor.clone());
+        let set = blocking(move || {
+            let _lock = lock(&folder)?;
+            if let Ok(Some(found)) = read(&folder) {
+                return Ok(Err(SetError::Conflict(Some(found))));
+            }
+            let revision = Revision(1);
+            let written = write(&folder, &Stored { cursor, revision }, ports);
+            Ok(written.map(|()| revision).map_err(|error| match read(&folder) {
+                Ok(Some(_)) => SetError::Unknown(error),
+                _ => SetError::Refused(error),
+            }))
+        });
+        set.await.unwrap_or_else(|error| Err(SetError::Refused(error)))
+    }
+
     pub(super) async fn remove(&self, app: &AppName) -> eyre::Result<()> {
         let folder = self.state.join(app.as_str());
         blocking(move || {
@@ -127,13 +144,8 @@ impl Local {
             if !path.try_exists().wrap_err_with(|| format!("cannot remove {path}"))? {
                 return Ok(());
             }
-            let lock = lock(&folder)?;
-            match fs_err::remove_file(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-                removed => removed
-                    .and_then(|()| lock.sync_all())
-                    .wrap_err("cannot remove the cursor"),
-            }
+            let _lock = lock(&folder)?;
+            files::remove(&path).map(drop)
         })
         .await
     }
@@ -146,13 +158,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> eyre::Result<T> + Se
         .wrap_err("cannot wait for the local store")?
 }
 
-/// Locks the folder of an app until the returned file is closed.
-fn lock(folder: &Utf8Path) -> eyre::Result<File> {
-    let file = File::open(folder).wrap_err("cannot lock the cursor")?;
+/// Locks the folder of an app until what is returned is dropped.
+fn lock(folder: &Utf8Path) -> eyre::Result<Folder> {
+    let opened = Folder::open(folder).wrap_err_with(|| format!("cannot lock {folder}"))?;
     let start = Instant::now();
     loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
+        match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(opened),
             // flock(2) knows no deadline of its own.
             Err(rustix::io::Errno::WOULDBLOCK) if start.elapsed() < LOCK_TIMEOUT => std::thread::sleep(LOCK_INTERVAL),
             Err(error) => {
@@ -165,38 +177,31 @@ fn lock(folder: &Utf8Path) -> eyre::Result<File> {
 
 fn read(folder: &Utf8Path) -> eyre::Result<Option<Stored>> {
     let path = folder.join(FILE);
-    let text = match fs_err::read(&path) {
+    let read = match files::read_at_most(&path, MOST) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        text => text.wrap_err("cannot read the cursor")?,
+        Err(error) => Err(Unreadable::Damaged(error.to_string())),
+        Ok(text) => sealed::read_record(&text),
     };
-    let record: Record = serde_json::from_slice(&text)
-        .wrap_err_with(|| format!("cannot use the cursor in {path}"))
-        .hint("put the file right or take it from a backup: bgctl changes it no more")?;
+    let record: Record = match read {
+        Ok(record) => record,
+        Err(error) => {
+            return Err(error
+                .at(path, &AppName::parse(folder.file_name().unwrap_or_default())?)
+                .into());
+        }
+    };
     Ok(Some(Stored {
         cursor: record.cursor,
         revision: record.revision,
     }))
 }
 
-/// Puts a new file in the place of the old one; `lock` is the folder, locked.
-fn write(folder: &Utf8Path, lock: &File, stored: &Stored, ports: ByColor<Port>) -> eyre::Result<()> {
+/// Puts a new file in the place of the old one, while the folder is locked. Anyone may read it.
+fn write(folder: &Utf8Path, stored: &Stored, ports: ByColor<Port>) -> eyre::Result<()> {
     let record = Record {
         cursor: stored.cursor.clone(),
         revision: stored.revision,
         ports,
     };
-    let path = folder.join(FILE);
-    let replace = || -> eyre::Result<()> {
-        let mut text = serde_json::to_string_pretty(&record)?;
-        text.push('\n');
-        let mut file = tempfile::Builder::new().prefix(".cursor-").tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        // Anyone may read it, whatever the umask says.
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        lock.sync_all()?;
-        Ok(())
-    };
-    replace().wrap_err_with(|| format!("cannot write {path}"))
+    files::write(&folder.join(FILE), sealed::record(&record)?, 0o644)
 }

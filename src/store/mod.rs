@@ -9,7 +9,7 @@
 //! ([`Store::compare_and_set_held`]).
 
 mod etcd;
-mod keys;
+pub mod keys;
 mod local;
 
 use std::collections::BTreeMap;
@@ -134,6 +134,15 @@ impl Store {
         match self {
             Self::Etcd(etcd) => etcd.compare_and_set(app, *ports, expected, cursor, Some(held)).await,
             Self::Local(local) => local.compare_and_set(app, *ports, expected, cursor).await,
+        }
+    }
+
+    /// Puts `cursor` where an app has none, or one that cannot be used: one that can only moves by
+    /// [`Store::compare_and_set`], and is a [`SetError::Conflict`]. Returns its revision. Fails with [`SetError`].
+    pub async fn replace(&self, app: &AppName, ports: &ByColor<Port>, cursor: &Cursor) -> Result<Revision, SetError> {
+        match self {
+            Self::Etcd(etcd) => etcd.replace(app, *ports, cursor).await,
+            Self::Local(local) => local.replace(app, *ports, cursor).await,
         }
     }
 

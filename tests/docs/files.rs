@@ -25,6 +25,7 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
         layout.site(&app, &nginx).to_string(),
         format!("{}/*.conf", site.include),
         format!("{}/", layout.app(&app)),
+        format!("{}/TIME/", layout.saved()),
     ]);
     let support = render::support("/usr/local/bin/bgctl".into(), &nginx.unit).unwrap();
     paths.extend(support.into_iter().map(|(path, _)| layout.below(path).to_string()));

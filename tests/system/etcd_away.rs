@@ -66,6 +66,16 @@ fn is_untouched(app: &App<'_>) {
     assert_eq!(app.get("/").header("x-release"), "v2");
 }
 
+/// The problem in a status that starts so.
+fn problem<'s>(status: &'s Value, start: &str) -> &'s Value {
+    let problems = status["problems"].as_array().unwrap();
+    let is_so = |problem: &&Value| problem["problem"].as_str().unwrap().starts_with(start);
+    problems
+        .iter()
+        .find(is_so)
+        .unwrap_or_else(|| panic!("{start}: {status:#}"))
+}
+
 fn refused(output: Output, why: &str) {
     let output = output.expect(3);
     assert!(output.error().contains(why), "{output:?}");
@@ -251,15 +261,14 @@ fn a_switch_that_waited_long_enough_is_stuck_and_says_what_to_do() {
     go_on(&host);
     let stuck = app.bgctl("switch", "--follow").expect(4);
     assert!(stuck.error().contains("no answer within 1s"), "{stuck:?}");
-    let again = "systemctl start bgctl-switch@shop";
+    let again = "bgctl resume shop";
     for told in ["v2 goes on in blue", "bgctl abort shop", again] {
         assert!(stuck.stdout.contains(told), "{told} in {stuck:?}");
     }
     app.bgctl("switch", "").expect(5);
     host.succeed("systemctl kill --signal=CONT etcd");
     etcd_is_back(&host);
-    host.run(again);
-    app.wait_until_closed();
+    app.bgctl("resume", "").expect(1);
     app.is_served_by("v2", "blue");
     app.switch("v4");
 }
@@ -289,6 +298,15 @@ fn a_host_goes_back_alone_and_tells_the_store_later() {
             .contains("this host moved to green with v1 without the store at"),
         "{ahead:#}"
     );
+    assert_eq!(
+        problem(&ahead, "this host moved")["repair"],
+        "systemctl start bgctl-switch@shop",
+        "{ahead:#}"
+    );
+    for (path, mode) in crate::modes::documented("| with etcd: ") {
+        let path = path.replace("APP", "shop");
+        assert_eq!(host.succeed(&format!("stat -c %a {path}")), mode, "{path}");
+    }
     // Once more, and back again: the last word counts.
     app.bgctl("rollback", "--local").expect(0);
     app.bgctl("rollback", "--local").expect(0);
@@ -301,12 +319,28 @@ fn a_host_goes_back_alone_and_tells_the_store_later() {
     assert_eq!(app.status()["problems"], Value::Array(Vec::new()));
     assert_eq!(releases(&load.stop()), ["v2 in blue", "v1 in green"]);
 
+    // The unit was stopped, so that nobody tells it, but for a person.
+    host.succeed("systemctl stop etcd");
+    app.bgctl("rollback", "--local").expect(0);
+    host.succeed("systemctl stop bgctl-switch@shop && systemctl start etcd");
+    etcd_is_back(&host);
+    let ahead = app.status();
+    assert_eq!(
+        problem(&ahead, "this host moved to blue with v2")["repair"],
+        "bgctl repair shop",
+        "{ahead:#}"
+    );
+    app.bgctl("repair", "").expect(0);
+    assert_eq!(host.succeed("etcdctl get --print-value-only /shop/instance"), "blue");
+    host.succeed("! test -e /var/lib/bgctl/shop/deferred.json");
+    assert_eq!(app.status()["problems"], Value::Array(Vec::new()));
+
     // It is rebooted meanwhile, and another host has moved the cursor when etcd is back: that stays.
     host.succeed("systemctl stop etcd");
     app.bgctl("rollback", "--local").expect(0);
     host.succeed("systemctl stop bgctl-switch@shop && systemctl start etcd");
     etcd_is_back(&host);
-    host.succeed("etcdctl put /shop/moved-by elsewhere/0001 && etcdctl put /shop/instance green");
+    host.succeed("etcdctl put /shop/moved-by elsewhere/0001 && etcdctl put /shop/instance blue");
     host.succeed("systemctl start bgctl-switch@shop");
     host.wait_until("! test -e /var/lib/bgctl/shop/deferred.json");
     assert_eq!(
@@ -314,12 +348,8 @@ fn a_host_goes_back_alone_and_tells_the_store_later() {
         "elsewhere/0001"
     );
     let differs = app.status();
-    assert!(
-        differs["problems"]
-            .to_string()
-            .contains("the cursor says green, and nginx serves blue"),
-        "{differs:#}"
-    );
+    let why = "the cursor says blue with v2, and green with v1 serves";
+    assert_eq!(problem(&differs, why)["repair"], "bgctl switch shop", "{differs:#}");
     app.switch("v3");
-    app.is_served_by("v3", "green");
+    app.is_served_by("v3", "blue");
 }

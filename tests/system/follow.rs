@@ -34,10 +34,13 @@ fn ctrl_c_ends_the_following_and_not_the_switch() {
     app.wait_for_step("start green");
     host.succeed("pkill -INT -f '^bgctl switch ctrlc'");
     let output = Host::wait(client).expect(130);
-    assert!(
-        output.stderr.contains("bgctl switch ctrlc --follow"),
-        "it says how to follow again: {output:?}"
-    );
+    for said in [
+        "to late goes on: start green",
+        "bgctl switch ctrlc --follow",
+        "bgctl abort ctrlc",
+    ] {
+        assert!(output.stderr.contains(said), "{said}: {output:?}");
+    }
     assert_ne!(app.open_switch(), "");
     app.bgctl("switch", "--follow").expect(0);
     app.is_served_by("late", "green");

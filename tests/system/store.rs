@@ -153,7 +153,7 @@ async fn what_a_person_writes_is_seen() {
     let failure = told(&etcd, &store.get(&app("shop")).await.unwrap_err());
     insta::assert_snapshot!(failure, @r#"
     cannot use the cursor of shop in etcd: key /shop/instance: cannot use "purple" as a color: it is not blue, green or none
-    hint: bgctl touches it no more: look at `etcdctl get --prefix /shop/`, put it right or remove it
+    hint: look at it with `etcdctl get --prefix /shop/`; bgctl repair shop puts there what serves
     "#);
     assert_eq!(told(&etcd, &store.list().await.unwrap_err()), failure);
     assert_eq!(
@@ -170,7 +170,7 @@ async fn what_a_person_writes_is_seen() {
     etcd.etcdctl("put /old/port 9000");
     insta::assert_snapshot!(told(&etcd, &store.get(&app("old")).await.unwrap_err()), @"
     cannot use the cursor of old in etcd: key /old/release: it is missing
-    hint: bgctl touches it no more: look at `etcdctl get --prefix /old/`, put it right or remove it
+    hint: look at it with `etcdctl get --prefix /old/`; bgctl repair old puts there what serves
     ");
 }
 

@@ -10,8 +10,7 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::report::Exit;
-use crate::config;
-use crate::host::install::{installed, manifest};
+use crate::host::install::{self, installed};
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::host::{flag, known};
@@ -69,10 +68,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
             Ok(cursors) => cursors.remove(&app).map(|stored| stored.cursor).unwrap_or_default(),
             Err(_) => known.map_or_else(|| served(serving), |known| known.cursor),
         };
-        let (state, mut note) = match (
-            cursor.active,
-            manifest(layout, &app).and_then(|path| config::manifest::read(&path)),
-        ) {
+        let (state, mut note) = match (cursor.active, install::app(layout, &app)) {
             (Some(color), Ok(installed)) => {
                 let unit = UnitName::instance(&app, *installed.ports.get(color));
                 (Some(states.get(&unit).copied().unwrap_or_default()), None)

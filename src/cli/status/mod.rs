@@ -3,16 +3,12 @@
 mod all;
 mod one;
 
-use std::time::Duration;
-
+use crate::host::machine::PATIENCE;
 use crate::store::Store;
 
 use super::args;
 use super::context::Context;
 use super::report::Exit;
-
-/// How long the store may take to answer. Who looks wants to know now what there is to know.
-const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// One app in full, or all in a line each.
 pub async fn run(context: &Context, verb: &args::Status) -> eyre::Result<Exit> {

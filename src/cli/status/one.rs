@@ -12,16 +12,13 @@ use crate::cli::install::program;
 use crate::cli::output;
 use crate::cli::report::Exit;
 use crate::host::docker::Docker;
-use crate::host::install::{self, Files};
+use crate::host::install::Files;
+use crate::host::probe;
 use crate::host::switches::Switches;
 use crate::host::systemd::{Systemd, UnitState};
-use crate::host::{deferred, flag, known, nginx, probe, releases};
 use crate::journal::StepState;
-use crate::model::{
-    ActiveState, App, AppName, Color, Cursor, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitName,
-};
-
-use super::ask;
+use crate::model::{ActiveState, App, Color, Cursor, Known, Port, ReleaseId, Revision, Runtime, Settings, SwitchId};
+use crate::plan::repair::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact, UnitFile};
 
 /// An app, as it is.
 #[derive(Debug, Serialize)]
@@ -33,7 +30,7 @@ struct Status {
     agrees: bool,
     colors: Vec<ColorStatus>,
     open_switch: Option<SwitchStatus>,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,7 +44,7 @@ struct CursorStatus {
 }
 
 impl CursorStatus {
-    fn known(known: known::Known) -> Self {
+    fn known(known: Known) -> Self {
         let age = jiff::Timestamp::now().duration_since(known.at);
         Self {
             cursor: known.cursor,
@@ -82,9 +79,17 @@ struct SwitchStatus {
     running: bool,
 }
 
+/// Something that is not as it should be.
+#[derive(Debug, Serialize)]
+struct Problem {
+    problem: String,
+    /// The command that puts it right.
+    repair: String,
+}
+
 /// Prints it.
 pub async fn run(context: &Context, app: App, json: bool) -> eyre::Result<Exit> {
-    let status = gather(context, &app).await?;
+    let status = gather(context, app).await?;
     if json {
         output::json(&status)?;
     } else {
@@ -93,38 +98,33 @@ pub async fn run(context: &Context, app: App, json: bool) -> eyre::Result<Exit> 
     Ok(Exit::Done)
 }
 
-async fn gather(context: &Context, app: &App) -> eyre::Result<Status> {
+async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
     let (layout, settings) = (&context.layout, context.settings()?);
-    let systemd = Systemd::connect().await?;
-    let mut problems = Vec::new();
-    let cursor = read_cursor(context, &app.name, &mut problems).await?;
-    problems.extend(deferred(context, &app.name).unwrap_or_else(|broken| Some(format!("{broken:#}"))));
-    let serving = match nginx::color(&app.site, &layout.socket(&app.name)).await {
-        Ok(serving) => serving,
-        Err(error) => {
-            problems.push(format!("nginx does not answer for this app: {error:#}"));
-            flag::read(&layout.flag_dir(&app.name))?
-        }
-    };
-    let active = cursor.as_ref().and_then(|cursor| cursor.cursor.active);
-    if cursor.is_some() && serving != active {
-        let (cursor, nginx) = (Color::or_none(active), Color::or_none(serving));
-        problems.push(format!("the cursor says {cursor}, and nginx serves {nginx}"));
+    let files = Files::installed(&app, &settings, layout, &program()?)?;
+    let machine = context.machine(app.clone()).await?;
+    let systemd = machine.systemd();
+    let facts = machine.facts(&files).await?;
+    // Only root can write it down.
+    if rustix::process::geteuid().is_root() {
+        machine.remember();
     }
-    problems.extend(drift(context, app, &settings)?);
+    let cursor = match &facts.cursor {
+        CursorFact::Is(stored) => Some(CursorStatus {
+            cursor: stored.cursor.clone(),
+            revision: stored.revision,
+            as_of: None,
+            age_seconds: None,
+        }),
+        CursorFact::Unknown { known, .. } => known.clone().map(CursorStatus::known),
+        CursorFact::Missing | CursorFact::Broken(_) => None,
+    };
+    let serving = *facts.nginx.as_ref().unwrap_or(&facts.flag);
+    let active = cursor.as_ref().and_then(|cursor| cursor.cursor.active);
     let mut colors = Vec::new();
     for color in Color::BOTH {
-        colors.push(gather_color(context, app, &settings, &systemd, color, active).await?);
+        colors.push(gather_color(&app, &settings, systemd, facts.colors.get(color), color, active).await?);
     }
-    if let Some(down) = colors
-        .iter()
-        .find(|status| Some(status.color) == active && status.state != ActiveState::Active)
-    {
-        problems.push(format!(
-            "{} is active and its unit is {}: journalctl -u {}",
-            down.color, down.state, down.unit
-        ));
-    }
+    let problems = repair::differences(&facts).into_iter();
     Ok(Status {
         app: app.name.to_string(),
         url: app.site.to_string(),
@@ -132,87 +132,26 @@ async fn gather(context: &Context, app: &App) -> eyre::Result<Status> {
         cursor,
         serving,
         colors,
-        open_switch: open_switch(context, app, &systemd).await?,
-        problems,
+        open_switch: open_switch(context, &app, &facts)?,
+        problems: problems
+            .map(|difference| Problem {
+                problem: difference.what,
+                repair: difference.command,
+            })
+            .collect(),
     })
 }
 
-/// What the store says, or what this host last knew of it.
-async fn read_cursor(
-    context: &Context,
-    app: &AppName,
-    problems: &mut Vec<String>,
-) -> eyre::Result<Option<CursorStatus>> {
-    match ask(context, async |store| store.get(app).await).await {
-        Ok(stored) => {
-            // Only root can write it down.
-            if let Some(stored) = stored.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
-                known::remember(&context.layout, &context.settings()?.store, app, stored);
-            }
-            Ok(stored.map(|stored| CursorStatus {
-                cursor: stored.cursor,
-                revision: stored.revision,
-                as_of: None,
-                age_seconds: None,
-            }))
-        }
-        Err(error) => {
-            let known = known::read(&context.layout, app).unwrap_or_else(|broken| {
-                problems.push(format!("{broken:#}"));
-                None
-            });
-            let instead = if known.is_some() {
-                "what this host last knew of it is shown"
-            } else {
-                "this host never saw it"
-            };
-            problems.push(format!("the cursor is not known, {instead}: {error:#}"));
-            Ok(known.map(CursorStatus::known))
-        }
-    }
-}
-
-/// What this host did while the store was away, and the store does not know.
-fn deferred(context: &Context, app: &AppName) -> eyre::Result<Option<String>> {
-    let deferred = deferred::Journal::new(&context.layout, app).read()?;
-    let moved = deferred.and_then(|deferred| Some((deferred.at, deferred.stored()?.cursor)));
-    Ok(moved.map(|(at, cursor)| {
-        let color = Color::or_none(cursor.active);
-        let release = cursor.release.as_ref().map(|id| format!(" with {id}")).unwrap_or_default();
-        format!(
-            "this host moved to {color}{release} without the store at {at:.0}, and tells it when it answers: systemctl start {}",
-            UnitName::switch(app)
-        )
-    }))
-}
-
-/// What differs from what an install would write now.
-fn drift(context: &Context, app: &App, settings: &Settings) -> eyre::Result<Vec<String>> {
-    let files = Files::of(app, "", settings, &context.layout, &program()?)?;
-    let differs = files
-        .rendered()
-        .filter(|change| change.is_needed())
-        .map(|change| match &change.old {
-            None => format!("{} is missing; bgctl install writes it again", change.path),
-            Some(_) => format!("{} is not what bgctl install would write", change.path),
-        });
-    let path = context.layout.manifest(&app.name);
-    let edited = install::is_edited(&context.layout, &app.name)?
-        .then(|| format!("{path} was changed, and not installed since: bgctl install {path}"));
-    Ok(differs.chain(edited).collect())
-}
-
 async fn gather_color(
-    context: &Context,
     app: &App,
     settings: &Settings,
     systemd: &Systemd,
+    facts: &ColorFacts,
     color: Color,
     active: Option<Color>,
 ) -> eyre::Result<ColorStatus> {
     let port = *app.ports.get(color);
-    let unit = UnitName::instance(&app.name, port);
-    let state = systemd.state(&unit).await?;
+    let state = systemd.state(&facts.unit).await?;
     let is_up = state.active == ActiveState::Active;
     let tried = if is_up {
         Some(probe::once(&app.health.check, port, app.health.timeout).await)
@@ -223,10 +162,13 @@ async fn gather_color(
         color,
         role: if active == Some(color) { "active" } else { "idle" },
         port,
-        unit: unit.to_string(),
+        unit: facts.unit.to_string(),
         state: state.active,
-        enabled: systemd.is_enabled(&unit).await?,
-        release: releases::pinned(&context.layout, &app.name, port)?,
+        enabled: facts.unit_file == UnitFile::Enabled,
+        release: match &facts.pinned {
+            Pin::Release(id) => Some(id.clone()),
+            Pin::Nothing | Pin::Broken(_) => None,
+        },
         since: state.since.filter(|_| is_up),
         restarts: state.restarts,
         healthy: tried.as_ref().map(Result::is_ok),
@@ -250,10 +192,11 @@ async fn memory(app: &App, settings: &Settings, port: Port, state: &UnitState) -
     }
 }
 
-async fn open_switch(context: &Context, app: &App, systemd: &Systemd) -> eyre::Result<Option<SwitchStatus>> {
-    let switches = Switches::new(&context.layout, &app.name);
-    let Some(id) = switches.open_id()? else { return Ok(None) };
-    let record = switches.read(&id)?;
+fn open_switch(context: &Context, app: &App, facts: &Facts) -> eyre::Result<Option<SwitchStatus>> {
+    let Some(SwitchFact::Is { open, running }) = &facts.open else {
+        return Ok(None);
+    };
+    let record = Switches::new(&context.layout, &app.name).read(&open.id)?;
     let is_now = |state| matches!(state, StepState::Running | StepState::Undoing | StepState::Failed);
     let step = record
         .steps()
@@ -261,12 +204,11 @@ async fn open_switch(context: &Context, app: &App, systemd: &Systemd) -> eyre::R
         .rev()
         .find(|step| is_now(step.state))
         .map(|step| step.text);
-    let running = !systemd.state(&UnitName::switch(&app.name)).await?.active.is_down();
     Ok(Some(SwitchStatus {
-        switch: id,
+        switch: open.id.clone(),
         release: record.head.plan.release,
         step,
-        running,
+        running: *running,
     }))
 }
 
@@ -320,8 +262,9 @@ fn show(status: &Status) {
             .chain(rows)
             .collect::<Vec<_>>(),
     );
-    for problem in &status.problems {
+    for Problem { problem, repair } in &status.problems {
         output::warning(problem);
+        output::progress(&format!("  {}", output::dim(repair)));
     }
 }
 

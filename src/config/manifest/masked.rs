@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use toml::{Spanned, Value};
+use toml::Spanned;
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -13,7 +13,7 @@ struct Manifest {
 #[derive(Deserialize)]
 struct Run {
     #[serde(default)]
-    env: BTreeMap<String, Spanned<Value>>,
+    env: BTreeMap<String, Spanned<String>>,
 }
 
 /// The text of a manifest with `***` in place of the values of `[run] env`: they may be secrets. Of a text that is no
@@ -44,6 +44,8 @@ mod tests {
             "[run]\nenv.\"A\" = \"sec-1\"\nenv.B=\"sec-ü\"\nargs = [\"x\"]\n",
             "run = { env = { A = [\"sec-1\", \"sec-2\"], B = 1 } }\n",
             "[run]\nenv = { A = \"sec-1\"\n",
+            "[run]\nenv = { A.B = \"sec-1\", C = \"sec-2\" }\n",
+            "[run.env.A]\nB = \"sec-1\"\n",
         ];
         for text in texts {
             let shown = masked(text);

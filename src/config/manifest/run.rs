@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::{above_zero, written};
 use crate::config::error::Problem;
 use crate::config::value::{AbsolutePath, Size};
-use crate::model::{Docker, ImageRef, Program, Run, Runtime};
+use crate::model::{Docker, ImageRef, Program, Run, Runtime, check_program};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Below it no program of use starts.
@@ -29,11 +29,7 @@ pub(super) fn validate(written: Spanned<written::Run>) -> Result<Run, Problem> {
         arguments: written.args.into_iter().map(|line| line.0).collect(),
         environment: written.env.into_iter().map(|(name, line)| (name, line.0)).collect(),
         env_file: written.env_file.map(|path| path.0),
-        credentials: written
-            .credentials
-            .into_iter()
-            .map(|(id, path)| (id.0, path.0))
-            .collect(),
+        credentials: written.credentials.into_iter().map(|(id, path)| (id, path.0)).collect(),
         memory: memory(written.memory, minimum)?,
         stop_timeout: above_zero(written.stop_timeout, STOP_TIMEOUT, "stop_timeout")?,
         service: written.service.into_iter().map(|line| line.0).collect(),
@@ -86,12 +82,7 @@ fn program(written: &mut written::Run, exec: Spanned<AbsolutePath>) -> Result<Ru
     )?;
     let place = exec.span();
     let path = exec.into_inner().0;
-    if path.as_str().contains('=') {
-        return Err(Problem::at(
-            place,
-            format!("cannot use {path:?} as a program: systemd takes no = in its path"),
-        ));
-    }
+    check_program(path.as_str()).map_err(|error| Problem::at(place, error.to_string()))?;
     Ok(Runtime::Program(Program {
         path,
         working_directory: written.working_directory.take().map(|path| path.into_inner().0),

@@ -270,7 +270,7 @@ fn programs_refused() {
     3:9 cannot use "--privileged" as an image reference: it must start with a letter or digit
     4:18 cannot use "0" as a port: ports are 1 to 65535
     3:8 cannot use "bin/shop" as a path: it must start with /
-    3:8 cannot use "/opt/a=b" as a program: systemd takes no = in its path
+    3:8 cannot use "/opt/a=b" as a program: it must be an absolute path without '='
     3:8 cannot use "/opt/a b" as a path: ' ' has a meaning of its own in units and nginx sites
     "#);
 }

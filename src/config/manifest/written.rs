@@ -6,9 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config::value::{
-    AbsolutePath, CredentialId, DockerOption, HealthPath, Line, PortNumber, ServiceLine, Size, Status, Time, Volume,
+    AbsolutePath, DockerOption, HealthPath, Line, PortNumber, ServiceLine, Size, Status, Time, Volume,
 };
-use crate::model::{AppName, EnvName, ImageRef, Listen, ServerName};
+use crate::model::{AppName, CredentialId, EnvName, ImageRef, Listen, ServerName};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]

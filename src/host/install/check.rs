@@ -2,7 +2,6 @@
 
 use eyre::WrapErr as _;
 
-use crate::config;
 use crate::host::layout::Layout;
 use crate::host::releases::{self, Releases};
 use crate::host::systemd::Systemd;
@@ -56,7 +55,7 @@ fn check_files_of(app: &App) -> eyre::Result<()> {
 
 fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
     for other in super::installed(layout)?.into_iter().filter(|other| *other != app.name) {
-        let other = match super::manifest(layout, &other).and_then(|path| config::manifest::read(&path)) {
+        let other = match super::app(layout, &other) {
             Ok(other) => other,
             Err(error) => {
                 tracing::warn!("the ports of {other} are not known: {error}");
@@ -75,8 +74,7 @@ fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
 
 /// The ports of what is installed; those of `app` itself where nothing is, or it cannot be read.
 fn installed_ports(app: &App, layout: &Layout) -> ByColor<Port> {
-    let old = super::manifest(layout, &app.name).and_then(|path| config::manifest::read(&path));
-    old.map_or(app.ports, |old| old.ports)
+    super::app(layout, &app.name).map_or(app.ports, |old| old.ports)
 }
 
 /// The ports are part of the units' names and of the environment files', so whatever has one keeps it.

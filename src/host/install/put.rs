@@ -15,10 +15,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rendered::{Change, Files};
 use super::{Failed, installed};
+use crate::files;
+use crate::host::flag;
 use crate::host::layout::Layout;
 use crate::host::nginx::{Nginx, Proof};
 use crate::host::systemd::Systemd;
-use crate::host::{files, flag};
 use crate::model::{App, AppName, Color, Settings, UnitName};
 use crate::store::Store;
 
@@ -33,8 +34,8 @@ pub struct Put<'a> {
     pub layout: &'a Layout,
     /// Its systemd.
     pub systemd: &'a Systemd,
-    /// Its store.
-    pub store: &'a Store,
+    /// Its store, to create the cursor in; none where that is not to be touched.
+    pub store: Option<&'a Store>,
     /// Whether its folder of state was made just now, see [`make_state`].
     pub is_new: bool,
 }
@@ -111,8 +112,10 @@ impl Put<'_> {
                 "enabled {worker}, which takes an interrupted switch up again at boot"
             ));
         }
-        if self.store.get(name).await?.is_none() {
-            self.store.create(name, &self.app.ports).await?;
+        if let Some(store) = self.store
+            && store.get(name).await?.is_none()
+        {
+            store.create(name, &self.app.ports).await?;
             did.push("created the cursor: none".to_owned());
         }
         for change in [&files.installed, &files.manifest] {

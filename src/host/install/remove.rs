@@ -7,10 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rendered::{Files, is_ours};
 use super::{Failed, installed};
+use crate::files;
+use crate::host::flag;
 use crate::host::layout::Layout;
 use crate::host::nginx::{self, Nginx};
 use crate::host::systemd::{self, Systemd};
-use crate::host::{files, flag};
 use crate::model::{App, Color, Settings, UnitName};
 use crate::store::Store;
 

@@ -2,9 +2,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::host::files;
+use crate::files;
 use crate::host::layout::Layout;
-use crate::model::{App, AppName, Hinted, Settings};
+use crate::model::{App, AppName, Hinted, Settings, sealed};
 use crate::render::{self, seal};
 
 /// A file to be written: what is there, and what will be.
@@ -22,7 +22,8 @@ pub struct Change {
 
 impl Change {
     fn of(path: Utf8PathBuf, new: String, mode: u32) -> eyre::Result<Self> {
-        let old = files::read(&path)?;
+        // One that is damaged may be no text any more.
+        let old = files::read_bytes(&path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self { path, old, new, mode })
     }
 
@@ -68,8 +69,18 @@ impl Files {
                 )
                 .collect::<eyre::Result<_>>()?,
             manifest: Change::of(layout.manifest(name), manifest.to_owned(), 0o600)?,
-            installed: Change::of(layout.installed_manifest(name), manifest.to_owned(), 0o600)?,
+            installed: Change::of(layout.installed_manifest(name), sealed::text_with_sum(manifest), 0o600)?,
         })
+    }
+
+    /// Those of an app as it was installed; the manifest that people edit stays as it is. Fails as [`Files::of`] does.
+    pub fn installed(app: &App, settings: &Settings, layout: &Layout, program: &Utf8Path) -> eyre::Result<Self> {
+        let manifest = super::manifest_text(layout, &app.name)?;
+        let mut files = Self::of(app, &manifest, settings, layout, program)?;
+        if let Some(written) = &files.manifest.old {
+            files.manifest.new.clone_from(written);
+        }
+        Ok(files)
     }
 
     /// Fails where a file that is there was not written by bgctl for `app`, or was changed since.
@@ -110,9 +121,13 @@ impl Files {
 }
 
 /// Why a file is not bgctl's to change.
-enum Alien {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alien {
+    /// It was changed since bgctl wrote it.
     Edited,
+    /// It is another app's.
     Of(AppName),
+    /// bgctl did not write it.
     Foreign,
 }
 
@@ -136,7 +151,8 @@ impl Alien {
     }
 }
 
-fn alien(app: &AppName, change: &Change) -> Option<Alien> {
+/// Why what is there now is not bgctl's to change for `app`; none where it is.
+pub fn alien(app: &AppName, change: &Change) -> Option<Alien> {
     let old = change.old.as_ref()?;
     if seal::is_intact_support(old) {
         return None;

@@ -2,6 +2,8 @@
 
 mod claim;
 mod cursor;
+mod facts;
+mod repair;
 mod traffic;
 
 use std::cell::{OnceCell, RefCell};
@@ -14,20 +16,22 @@ use eyre::WrapErr as _;
 use crate::engine::Effects;
 use crate::journal::{Entry, Event};
 use crate::model::{
-    ActiveState, App, ByColor, Claim, Color, Cursor, InstanceState, Observed, Port, Release, ReleaseId, Revision,
-    Settings, Stored, UnitName,
+    ActiveState, App, ByColor, Claim, Color, Cursor, InstanceState, Known, Observed, Port, Release, ReleaseId,
+    Revision, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::render;
 use crate::store::{ClaimError, Store};
 
+use crate::files;
 use crate::host::layout::Layout;
 use crate::host::releases::{self, Releases};
 use crate::host::switches::{Log, Switches};
 use crate::host::systemd::{self, Systemd};
-use crate::host::{files, flag, known, logs, probe, verify};
+use crate::host::{flag, known, logs, probe, tell, verify};
 
 pub use cursor::{Published, claim_of};
+pub use facts::PATIENCE;
 
 /// How many lines of its log a failed instance shows.
 const LOG_LINES: usize = 15;
@@ -109,7 +113,7 @@ impl Machine {
         let stored = match deferred {
             Some(stored) => stored,
             None => match known()? {
-                Some(known::Known { cursor, revision, .. }) => Stored { cursor, revision },
+                Some(Known { cursor, revision, .. }) => Stored { cursor, revision },
                 None => self.served()?,
             },
         };
@@ -146,12 +150,14 @@ impl Machine {
     async fn look(&self, cursor: impl Future<Output = eyre::Result<Option<Stored>>>) -> eyre::Result<Observed> {
         let switches = Switches::new(&self.layout, &self.app.name);
         let (cursor, blue, green) = tokio::try_join!(cursor, self.instance(Color::Blue), self.instance(Color::Green))?;
+        let active = cursor.as_ref().and_then(|stored| stored.cursor.release.as_ref());
+        let previous = switches.previous_release(active)?;
         Ok(Observed {
             cursor,
             serving: flag::read(&self.flags())?,
             instances: ByColor { blue, green },
             releases: self.releases().list()?,
-            previous: switches.previous_release()?,
+            previous,
             open: switches.open()?,
             host: host_name()?,
             next_switch: switches.next_id()?,
@@ -308,9 +314,7 @@ impl Effects for Machine {
 
     fn announce(&self, status: &str) {
         tracing::info!("{status}");
-        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Status(status)]) {
-            tracing::debug!("cannot tell systemd the status: {error}");
-        }
+        tell(status);
     }
 
     async fn pause(&self, failures: u32) {

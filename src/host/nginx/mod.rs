@@ -15,8 +15,8 @@ use camino::Utf8Path;
 
 pub use self::ask::{Health, color, health};
 use super::command::{Command, Failed};
-use super::files;
 use super::systemd::Systemd;
+use crate::files;
 use crate::model::{Color, Hinted, NginxSettings, Site};
 
 /// How long a check of the configuration, or its reload, may take.
@@ -79,7 +79,9 @@ impl Nginx {
     /// that was there before is back and nginx serves that, unless the error says otherwise.
     pub async fn put_site(&self, path: &Utf8Path, text: &str, proof: &Proof<'_>) -> eyre::Result<bool> {
         let told = || color(proof.site, proof.socket);
-        if files::read(path)?.as_deref() == Some(text) && told().await.is_ok_and(|told| told == proof.color) {
+        if files::read_bytes(path)?.as_deref() == Some(text.as_bytes())
+            && told().await.is_ok_and(|told| told == proof.color)
+        {
             return Ok(false);
         }
         self.change(path, Some(text), Some(proof)).await?;
@@ -89,7 +91,7 @@ impl Nginx {
     /// Takes the site at `path` away, and makes nginx forget it. Says whether there was one. Fails where nginx refuses
     /// the configuration without it; then it is back.
     pub async fn remove_site(&self, path: &Utf8Path) -> eyre::Result<bool> {
-        if files::read(path)?.is_none() {
+        if files::read_bytes(path)?.is_none() {
             return Ok(false);
         }
         self.change(path, None, None).await?;
@@ -98,8 +100,8 @@ impl Nginx {
 
     async fn change(&self, path: &Utf8Path, text: Option<&str>, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
         self.needs_to_run().await?;
-        let old = files::read(path)?;
-        put(path, text)?;
+        let old = files::read_bytes(path)?;
+        put(path, text.map(str::as_bytes))?;
         let (error, reloaded) = match self.check(proof).await {
             Err(error) => (error, false),
             Ok(()) => match self.serve(proof).await {
@@ -152,7 +154,7 @@ impl Nginx {
 }
 
 /// The configuration holds nothing secret, and nginx in a container may run as anyone.
-fn put(path: &Utf8Path, text: Option<&str>) -> eyre::Result<()> {
+fn put(path: &Utf8Path, text: Option<&[u8]>) -> eyre::Result<()> {
     match text {
         Some(text) => files::write(path, text, 0o644),
         None => files::remove(path).map(drop),

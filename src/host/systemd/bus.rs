@@ -44,6 +44,7 @@ pub(super) trait Manager {
     fn get_unit_file_state(&self, file: &str) -> zbus::Result<String>;
     fn enable_unit_files(&self, files: &[&str], runtime: bool, force: bool) -> zbus::Result<(bool, Vec<Change>)>;
     fn disable_unit_files(&self, files: &[&str], runtime: bool) -> zbus::Result<Vec<Change>>;
+    fn unmask_unit_files(&self, files: &[&str], runtime: bool) -> zbus::Result<Vec<Change>>;
 
     #[zbus(signal)]
     fn job_removed(&self, id: u32, job: OwnedObjectPath, unit: String, result: String) -> zbus::Result<()>;

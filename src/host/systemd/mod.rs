@@ -18,6 +18,7 @@ use self::explain::{explain, not_done};
 use self::job::Ended;
 pub use self::state::{Load, MainExit, UnitState};
 use crate::model::{ActiveState, Hint as _, Hinted, UnitName};
+use crate::plan::repair::UnitFile;
 
 /// How long a job of an instance may take beyond the time that the app itself is given.
 pub const JOB_MARGIN: Duration = Duration::from_secs(30);
@@ -130,11 +131,29 @@ impl Systemd {
 
     /// Whether a unit starts at boot; one without a file does not.
     pub async fn is_enabled(&self, unit: &UnitName) -> eyre::Result<bool> {
+        Ok(self.unit_file(unit).await? == UnitFile::Enabled)
+    }
+
+    /// Whether a unit starts at boot, or at all; one without a file is disabled.
+    pub async fn unit_file(&self, unit: &UnitName) -> eyre::Result<UnitFile> {
         match self.manager.get_unit_file_state(unit.as_str()).await {
-            Ok(state) => Ok(state == "enabled"),
-            Err(error) if explain::is_no_such_unit(&error) => Ok(false),
+            Ok(state) => Ok(match state.as_str() {
+                "enabled" => UnitFile::Enabled,
+                "masked" | "masked-runtime" => UnitFile::Masked,
+                _ => UnitFile::Disabled,
+            }),
+            Err(error) if explain::is_no_such_unit(&error) => Ok(UnitFile::Disabled),
             Err(error) => Err(explain("look at", unit, &error)),
         }
+    }
+
+    /// Lets a unit be started again, also where it was masked until the next boot only, and makes systemd know.
+    pub async fn unmask(&self, unit: &UnitName) -> eyre::Result<()> {
+        for runtime in [false, true] {
+            let unmasked = self.manager.unmask_unit_files(&[unit.as_str()], runtime).await;
+            unmasked.map_err(|error| explain("unmask", unit, &error))?;
+        }
+        self.daemon_reload().await
     }
 
     /// Makes systemd read all unit files anew. Takes hundreds of milliseconds on a busy host.

@@ -105,20 +105,58 @@ impl Etcd {
             expected.0,
         )];
         conditions.extend(held.map(|held| Compare::lease(self.keys.claim(app), CompareOp::Equal, held.lease)));
-        let put = self.put(app, ports, cursor, conditions).await;
-        let (pairs, is_second) = match put {
-            Ok(Put::Done(revision)) => return Ok(revision),
+        let (found, pairs) = match self.set(app, ports, cursor, conditions).await? {
+            Set::Done(revision) => return Ok(revision),
+            Set::Not { found, pairs } => (found, pairs),
+        };
+        match found {
+            Some(same) if same.revision == expected && held.is_some() => Err(SetError::Unclaimed(
+                self.claim_in(app, &pairs).map_err(SetError::Refused)?,
+            )),
+            found => Err(SetError::Conflict(found)),
+        }
+    }
+
+    pub(super) async fn replace(
+        &self,
+        app: &AppName,
+        ports: ByColor<Port>,
+        cursor: &Cursor,
+    ) -> Result<Revision, SetError> {
+        let pairs = self.range(&self.keys.record(app)).await.map_err(SetError::Refused)?;
+        if let Ok(Some(found)) = self.stored(app, &pairs) {
+            return Err(SetError::Conflict(Some(found)));
+        }
+        let compared = self.keys.compared(app);
+        let instance = pairs.iter().find(|pair| pair.key() == compared.as_bytes());
+        // A key that is not there has the revision 0.
+        let revision = instance.map_or(0, KeyValue::mod_revision);
+        let unchanged = Compare::mod_revision(compared, CompareOp::Equal, revision);
+        match self.set(app, ports, cursor, vec![unchanged]).await? {
+            Set::Done(revision) => Ok(revision),
+            Set::Not { found, .. } => Err(SetError::Conflict(found)),
+        }
+    }
+
+    /// Writes the whole record if all `conditions` hold, or an answer that was lost said that it did; fails where the store
+    /// says nothing.
+    async fn set(
+        &self,
+        app: &AppName,
+        ports: ByColor<Port>,
+        cursor: &Cursor,
+        conditions: Vec<Compare>,
+    ) -> Result<Set, SetError> {
+        let (pairs, is_second) = match self.put(app, ports, cursor, conditions).await {
+            Ok(Put::Done(revision)) => return Ok(Set::Done(revision)),
             Ok(Put::Found { pairs, is_second }) => (pairs, is_second),
             Err(failure) if failure.is_sure() => return Err(SetError::Refused(self.report(&failure))),
             Err(failure) => return Err(SetError::Unknown(self.report(&failure))),
         };
         match self.stored(app, &pairs).map_err(SetError::Refused)? {
             // The call whose answer was lost has done it: `moved_by` is nobody else's.
-            Some(own) if is_second && own.cursor == *cursor && cursor.moved_by.is_some() => Ok(own.revision),
-            Some(same) if same.revision == expected && held.is_some() => Err(SetError::Unclaimed(
-                self.claim_in(app, &pairs).map_err(SetError::Refused)?,
-            )),
-            found => Err(SetError::Conflict(found)),
+            Some(own) if is_second && own.cursor == *cursor && cursor.moved_by.is_some() => Ok(Set::Done(own.revision)),
+            found => Ok(Set::Not { found, pairs }),
         }
     }
 
@@ -228,6 +266,18 @@ enum Put {
     Done(Revision),
     /// A condition did not hold: the keys of the record as they are.
     Found { pairs: Vec<KeyValue>, is_second: bool },
+}
+
+/// What became of a cursor that was to be moved.
+#[derive(Debug)]
+enum Set {
+    /// It is moved.
+    Done(Revision),
+    /// A condition did not hold: the cursor and the keys as they are.
+    Not {
+        found: Option<Stored>,
+        pairs: Vec<KeyValue>,
+    },
 }
 
 /// Why a call has no answer.

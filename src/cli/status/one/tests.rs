@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{AppName, UnitName};
 
 fn release(name: &str) -> ReleaseId {
     ReleaseId::parse(name).unwrap()
@@ -55,7 +56,10 @@ fn what_programs_get_is_what_is_documented() {
             step: Some("start green and wait until it is healthy".to_owned()),
             running: true,
         }),
-        problems: vec!["/etc/nginx/sites-enabled/shop.conf is not what bgctl install would write".to_owned()],
+        problems: vec![Problem {
+            problem: "/etc/nginx/sites-enabled/shop.conf was changed by hand".to_owned(),
+            repair: "bgctl repair shop".to_owned(),
+        }],
     };
     let json = serde_json::to_string_pretty(&status).unwrap() + "\n";
     assert_eq!(json, include_str!("../../json/status.json"));

@@ -1,36 +1,44 @@
 //! Files, written so that a crash or a power cut leaves the old or the new, never half of one.
 //!
 //! Whatever changes a folder also syncs it, since a rename is on disk only when its folder is (fsync(2), NOTES), but for
-//! what says that it does not.
+//! what says that it does not. Modes are as they are asked for, whatever the umask. In bgctl's folder of state no link is
+//! followed, see [`folder`].
 
-use std::io::{ErrorKind, Write as _};
+pub mod folder;
+mod lock;
+
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 use eyre::WrapErr as _;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
-/// Writes `contents` to `path` with permissions `mode` (as in `0o600`, whatever the umask), in place of what is there,
-/// by a temporary file in the same folder and a rename. The temporary file's name starts with a dot, so that neither
-/// nginx's `include *` nor systemd reads it. Fails where the folder is missing or not writable.
+use self::folder::{Folder, name_of, open};
+pub use self::lock::Lock;
+
+/// The most that is read of a file, bytes: no file of bgctl's comes near it.
+pub const MOST: u64 = 64 << 20;
+
+/// Writes `contents` to `path` with permissions `mode` (as in `0o600`), in place of what is there, by a temporary file in the
+/// same folder and a rename. The temporary file's name starts with a dot, so that neither nginx's `include *` nor systemd
+/// reads it. Fails where the folder is missing or not writable.
 pub fn write(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> eyre::Result<()> {
     write_unsynced(path, contents, mode)?;
-    sync_dir(folder_of(path)?)
+    sync_dir(above(path)?)
 }
 
 /// Writes a file as [`write`] does, but leaves it to others to put its folder on disk ([`sync_dir`]), which takes
 /// milliseconds: until then a power cut may bring back what was there before.
 pub fn write_unsynced(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> eyre::Result<()> {
     let write = || -> eyre::Result<()> {
-        let folder = folder_of(path)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(&format!(".{}.", path.file_name().unwrap_or_default()))
-            .tempfile_in(folder)?;
+        let folder = Folder::of(path)?;
+        let (mut file, temporary) = folder.temporary(name_of(path)?)?;
         file.write_all(contents.as_ref())?;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        Ok(temporary.persist(name_of(path)?)?)
     };
     write().wrap_err_with(|| format!("cannot write {path}"))
 }
@@ -48,79 +56,110 @@ pub fn install(path: &Utf8Path, contents: impl AsRef<[u8]>, mode: u32) -> eyre::
     Ok(true)
 }
 
-/// The text of a file; none where there is no such file. Fails where it cannot be read, or is not UTF-8.
+/// The text of a file; none where there is no such file. Fails where it cannot be read, is larger than [`MOST`], or is not
+/// UTF-8.
 pub fn read(path: &Utf8Path) -> eyre::Result<Option<String>> {
     read_bytes(path)?
         .map(|bytes| String::from_utf8(bytes).wrap_err_with(|| format!("cannot read {path}")))
         .transpose()
 }
 
-fn read_bytes(path: &Utf8Path) -> eyre::Result<Option<Vec<u8>>> {
-    match fs_err::read(path) {
+/// The bytes of a file; none where there is no such file. Fails where it cannot be read or is larger than [`MOST`].
+pub fn read_bytes(path: &Utf8Path) -> eyre::Result<Option<Vec<u8>>> {
+    match read_at_most(path, MOST) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).wrap_err_with(|| format!("cannot read {path}")),
     }
 }
 
+/// The bytes of a file. Fails where it cannot be read, and with `FileTooLarge` where it has more than `most`, of which no more
+/// is read then.
+pub fn read_at_most(path: &Utf8Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = open(path, OFlags::RDONLY, Mode::empty())?;
+    if std::io::copy(&mut file.take(most + 1), &mut bytes)? > most {
+        let reason = format!("it is larger than {} MiB", most >> 20);
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(bytes)
+}
+
+/// Opens a file that is there to read it and to write to its end.
+pub fn open_to_append(path: &Utf8Path) -> eyre::Result<std::fs::File> {
+    open(path, OFlags::RDWR | OFlags::APPEND, Mode::empty()).wrap_err_with(|| format!("cannot open {path}"))
+}
+
 /// Removes a file or a link; says whether there was one.
 pub fn remove(path: &Utf8Path) -> eyre::Result<bool> {
-    match fs_err::remove_file(path) {
-        Ok(()) => sync_dir(folder_of(path)?).map(|()| true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).wrap_err_with(|| format!("cannot remove {path}")),
-    }
+    let remove = || -> std::io::Result<bool> {
+        let folder = match Folder::of(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            folder => folder?,
+        };
+        let is_gone = folder.remove(name_of(path)?)?;
+        if is_gone {
+            folder.sync()?;
+        }
+        Ok(is_gone)
+    };
+    remove().wrap_err_with(|| format!("cannot remove {path}"))
 }
 
 /// Makes the folder `path` and those above it where they are missing, and gives it permissions `mode`; says whether
-/// anything changed. Folders above it that are made get 0755, whatever the umask.
+/// anything changed. Folders above it that are made get 0755.
 pub fn ensure_dir(path: &Utf8Path, mode: u32) -> eyre::Result<bool> {
     let ensure = || -> eyre::Result<bool> {
-        if path.is_dir() {
-            if mode_of(path)? == mode {
-                return Ok(false);
+        match Folder::open(path) {
+            Ok(folder) if folder.mode()? == mode => return Ok(false),
+            Ok(folder) => folder.set_mode(mode)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                make_dirs(above(path)?)?;
+                make_dir(path, mode)?;
             }
-            fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-        } else {
-            make_dirs(folder_of(path)?)?;
-            make_dir(path, mode)?;
+            Err(error) => return Err(error.into()),
         }
-        sync_dir(folder_of(path)?)?;
+        Folder::of(path)?.sync()?;
         Ok(true)
     };
     ensure().wrap_err_with(|| format!("cannot make the folder {path}"))
 }
 
-/// Makes the folder `path` and those above it where they are missing, 0755 whatever the umask. What is there stays as it is:
-/// it may be another's.
+/// Makes the folder `path` and those above it where they are missing, 0755. What is there stays as it is: it may be another's.
 pub fn make_dirs(path: &Utf8Path) -> eyre::Result<()> {
     if path.as_str().is_empty() || path.is_dir() {
         return Ok(());
     }
-    make_dirs(folder_of(path)?)?;
-    make_dir(path, 0o755).wrap_err_with(|| format!("cannot make the folder {path}"))?;
-    // A path without a slash is in the working folder.
-    match folder_of(path)? {
-        folder if folder.as_str().is_empty() => sync_dir(".".into()),
-        folder => sync_dir(folder),
-    }
+    make_dirs(above(path)?)?;
+    let make = || -> eyre::Result<()> {
+        make_dir(path, 0o755)?;
+        Ok(Folder::of(path)?.sync()?)
+    };
+    make().wrap_err_with(|| format!("cannot make the folder {path}"))
 }
 
 /// Another process may have made it meanwhile.
-fn make_dir(path: &Utf8Path, mode: u32) -> eyre::Result<()> {
-    match fs_err::create_dir(path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists || !path.is_dir() => Err(error.into()),
-        _ => Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))?),
+fn make_dir(path: &Utf8Path, mode: u32) -> std::io::Result<()> {
+    match rustix::fs::mkdirat(Folder::of(path)?, name_of(path)?, Mode::from_raw_mode(mode)) {
+        Ok(()) | Err(Errno::EXIST) => Folder::open(path)?.set_mode(mode),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Removes a folder where nothing is in it; says whether it is gone by that.
 pub fn remove_empty_dir(path: &Utf8Path) -> eyre::Result<bool> {
-    match fs_err::remove_dir(path) {
-        Ok(()) => sync_dir(folder_of(path)?).map(|()| true),
-        Err(error) if [ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&error.kind()) => Ok(false),
-        Err(error) => Err(error).wrap_err_with(|| format!("cannot remove the folder {path}")),
-    }
+    let remove = || -> std::io::Result<bool> {
+        let folder = match Folder::of(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            folder => folder?,
+        };
+        match rustix::fs::unlinkat(&folder, name_of(path)?, AtFlags::REMOVEDIR) {
+            Ok(()) => folder.sync().map(|()| true),
+            Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    };
+    remove().wrap_err_with(|| format!("cannot remove the folder {path}"))
 }
 
 /// Makes `link` a symbolic link to `target`, in place of what is there, by a rename; says whether anything changed.
@@ -128,99 +167,82 @@ pub fn remove_empty_dir(path: &Utf8Path) -> eyre::Result<bool> {
 pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> eyre::Result<bool> {
     let is_new = symlink_unsynced(target, link)?;
     if is_new {
-        sync_dir(folder_of(link)?)?;
+        sync_dir(above(link)?)?;
     }
     Ok(is_new)
 }
 
 /// Makes a link as [`symlink`] does, but leaves it to others to put its folder on disk, see [`write_unsynced`].
 pub fn symlink_unsynced(target: &Utf8Path, link: &Utf8Path) -> eyre::Result<bool> {
-    let replace = || -> eyre::Result<bool> {
-        if link.is_symlink() && fs_err::read_link(link)? == target.as_std_path() {
+    let replace = || -> std::io::Result<bool> {
+        if read_link(link)?.as_deref() == Some(target.as_str()) {
             return Ok(false);
         }
-        let folder = folder_of(link)?;
-        let made = tempfile::Builder::new()
-            .prefix(&format!(".{}.", link.file_name().unwrap_or_default()))
-            .make_in(folder, |path| std::os::unix::fs::symlink(target, path))?;
-        made.persist(link).map_err(|error| error.error)?;
+        let folder = Folder::of(link)?;
+        folder.temporary_link(target, name_of(link)?)?.persist(name_of(link)?)?;
         Ok(true)
     };
     replace().wrap_err_with(|| format!("cannot link {link} to {target}"))
 }
 
+/// What a symbolic link points to; none where there is no link.
+pub fn read_link(link: &Utf8Path) -> std::io::Result<Option<String>> {
+    let folder = match Folder::of(link) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        folder => folder?,
+    };
+    match rustix::fs::readlinkat(folder, name_of(link)?, Vec::new()) {
+        Ok(target) => Ok(Some(target.to_string_lossy().into_owned())),
+        Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The names in a folder but those that start with a dot, in no order; none at all where there is no such folder.
 pub fn names_in(folder: &Utf8Path) -> eyre::Result<Vec<String>> {
     let list = || -> std::io::Result<Vec<String>> {
-        let names = fs_err::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-        names.collect()
-    };
-    match list() {
-        Ok(mut names) => {
-            names.retain(|name| !name.starts_with('.'));
-            Ok(names)
+        let folder = match Folder::open(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            folder => folder?,
+        };
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&folder)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                names.push(name);
+            }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error).wrap_err_with(|| format!("cannot list {folder}")),
-    }
+        Ok(names)
+    };
+    list().wrap_err_with(|| format!("cannot list {folder}"))
 }
 
 /// Puts a folder's changes on disk: files made, removed and renamed in it.
 pub fn sync_dir(folder: &Utf8Path) -> eyre::Result<()> {
-    let sync = || fs_err::File::open(folder)?.sync_all();
+    let sync = || Folder::open(folder)?.sync();
     sync().wrap_err_with(|| format!("cannot put {folder} on disk"))
 }
 
-fn folder_of(path: &Utf8Path) -> eyre::Result<&Utf8Path> {
+/// Puts the contents of a file on disk, where there is one.
+pub fn sync_data(path: &Utf8Path) -> eyre::Result<()> {
+    match open(path, OFlags::RDONLY, Mode::empty()).and_then(|file| file.sync_data()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        synced => synced.wrap_err_with(|| format!("cannot put {path} on disk")),
+    }
+}
+
+fn above(path: &Utf8Path) -> eyre::Result<&Utf8Path> {
     path.parent()
         .ok_or_else(|| eyre::eyre!("{path} is not a path of a file in a folder"))
 }
 
-fn mode_of(path: &Utf8Path) -> eyre::Result<u32> {
-    Ok(fs_err::metadata(path)?.permissions().mode() & 0o7777)
-}
-
-/// An advisory lock on a file (flock(2)), until it is dropped or its process ends.
-#[derive(Debug)]
-pub struct Lock {
-    file: fs_err::File,
-    is_signed: bool,
-}
-
-impl Lock {
-    /// Takes the lock on the file at `path`, which is made where it is missing (0600); none where another process has it.
-    /// Fails where the file cannot be opened.
-    pub fn try_take(path: &Utf8Path) -> eyre::Result<Option<Self>> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        let take = || -> eyre::Result<Option<Self>> {
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create(true).truncate(false).mode(0o600);
-            let file = fs_err::OpenOptions::from_options(options).open(path)?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => Ok(Some(Self { file, is_signed: false })),
-                Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-                Err(error) => Err(error.into()),
-            }
-        };
-        take().wrap_err_with(|| format!("cannot lock {path}"))
-    }
-
-    /// Says in the file who has the lock, until it is given back. Fails where the file cannot be written.
-    pub fn sign(&mut self, holder: &str) -> eyre::Result<()> {
-        self.is_signed = true;
-        self.file.set_len(0)?;
-        Ok(self.file.write_all(holder.as_bytes())?)
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if self.is_signed
-            && let Err(error) = self.file.set_len(0)
-        {
-            tracing::debug!("{error}");
-        }
-    }
+fn mode_of(path: &Utf8Path) -> std::io::Result<u32> {
+    let found = rustix::fs::statat(Folder::of(path)?, name_of(path)?, AtFlags::SYMLINK_NOFOLLOW)?;
+    // A link has no mode of its own.
+    Ok(match FileType::from_raw_mode(found.st_mode) {
+        FileType::Symlink => 0,
+        _ => found.st_mode & 0o7777,
+    })
 }
 
 #[cfg(test)]

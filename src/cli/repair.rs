@@ -1,0 +1,146 @@
+//! `bgctl repair`: put right what is not as it should be.
+
+use std::time::{Duration, Instant};
+
+use crate::host::install::{self, Files};
+use crate::host::machine::Machine;
+use crate::model::{AppName, Hint as _, Unreadable};
+use crate::plan::Refusal;
+use crate::plan::repair::{self, Difference, Facts, Repair, SwitchFact};
+
+use super::args;
+use super::context::Context;
+use super::install::program;
+use super::opening::lock;
+use super::output;
+use super::report::{self, Exit};
+use super::signals::Signals;
+
+/// How long what was done may take to be seen, and how often it is looked at.
+const SEEN: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Looks, decides, does it, and looks again.
+pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
+    context.require_root_on_host("repair")?;
+    let (layout, name) = (&context.layout, &verb.app);
+    let is_restored = !verb.dry_run && install::restore_manifest(layout, name)?;
+    if is_restored {
+        output::progress(&format!("  ok     wrote {} again", layout.installed_manifest(name)));
+    }
+    // Not even a repair knows what it said.
+    let manifest = layout.manifest(name);
+    let app = context.app(name).or_else(|error| {
+        if Unreadable::is_damaged(&error) {
+            Err(error).hint(format!("bgctl install {manifest}"))
+        } else {
+            Err(error)
+        }
+    })?;
+    let files = Files::installed(&app, &context.settings()?, layout, &program()?)?;
+    let machine = context.machine(app).await?;
+    if verb.dry_run {
+        return Ok(dry_run(name, &repair::differences(&machine.facts(&files).await?)));
+    }
+    let mut signals = Signals::hold()?;
+    install::make_state(layout, name)?;
+    let _lock = lock(context, name, "repair")?;
+    let facts = machine.facts(&files).await?;
+    if let Some(SwitchFact::Is { open, .. }) = &facts.open {
+        let (app, open) = (name.clone(), open.clone());
+        return Err(Refusal::Busy { app, open }.into());
+    }
+    let differences = repair::differences(&facts);
+    if differences.is_empty() {
+        output::answer(&format!("{name} is as it should be; nothing to do"));
+        return Ok(Exit::Done);
+    }
+    tell(&differences);
+    let why = "finishing; what is half repaired helps nobody";
+    let repairs = repair::repairs(&differences);
+    let work = all(&machine, &facts, &files, &repairs);
+    let is_done = signals.finish(work, why).await;
+    let left = what_is_left(context, name, &machine).await?;
+    machine.remember();
+    Ok(conclude(name, is_done, &left))
+}
+
+/// Looks again. What was done may take a moment to be seen: a worker of nginx that ends still answers one request or two.
+async fn what_is_left(context: &Context, name: &AppName, machine: &Machine) -> eyre::Result<Vec<Difference>> {
+    let (app, settings, since) = (context.app(name)?, context.settings()?, Instant::now());
+    loop {
+        let files = Files::installed(&app, &settings, &context.layout, &program()?)?;
+        let left = repair::differences(&machine.facts(&files).await?);
+        if repair::repairs(&left).is_empty() || since.elapsed() > SEEN {
+            return Ok(left);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Does all that can be done; says whether all of it was.
+async fn all(machine: &Machine, facts: &Facts, files: &Files, repairs: &[Repair]) -> bool {
+    let mut failed = Vec::new();
+    for repair in repairs {
+        if repair.is_barred_by(&failed) {
+            output::progress(&format!("  left   {repair}: not as long as that above fails"));
+            continue;
+        }
+        match machine.repair(repair, facts, files).await {
+            Ok(said) => {
+                output::progress(&format!("  ok     {repair}"));
+                for line in said {
+                    output::progress(&format!("         {line}"));
+                }
+            }
+            Err(error) => {
+                output::progress(&format!("  FAILED {repair}"));
+                report::report(&error);
+                failed.push(repair.clone());
+            }
+        }
+    }
+    failed.is_empty()
+}
+
+fn tell(differences: &[Difference]) {
+    for difference in differences {
+        output::progress(&format!("  found  {}", difference.what));
+    }
+}
+
+fn dry_run(app: &AppName, differences: &[Difference]) -> Exit {
+    if differences.is_empty() {
+        output::answer(&format!("{app} is as it should be; nothing to do"));
+    }
+    for difference in differences {
+        output::answer(&format!("found  {}", difference.what));
+        if difference.repairs.is_empty() {
+            output::answer(&format!("  not for repair: {}", difference.command));
+        }
+    }
+    for repair in repair::repairs(differences) {
+        output::answer(&format!("would  {repair}"));
+    }
+    Exit::Done
+}
+
+fn conclude(app: &AppName, is_done: bool, left: &[Difference]) -> Exit {
+    for difference in left {
+        output::warning(&format!("{}: {}", difference.what, difference.command));
+    }
+    match (is_done, left.is_empty()) {
+        (false, _) => {
+            output::answer(&format!("{app} is repaired only in part"));
+            Exit::Failed
+        }
+        (true, false) => {
+            output::answer(&format!("{app} is repaired as far as bgctl can; a person is needed"));
+            Exit::Stuck
+        }
+        (true, true) => {
+            output::answer(&format!("{app} is repaired"));
+            Exit::Done
+        }
+    }
+}

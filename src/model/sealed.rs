@@ -1,0 +1,260 @@
+//! State on disk that knows whether it is whole: a version, and a checksum over all that stands before or after it.
+//!
+//! Three forms, all for people to read as well:
+//!
+//! | what | form | the checksum is of |
+//! |---|---|---|
+//! | a record | JSON, `"version"` first and `"sum"` last | all before the comma that precedes `"sum"` |
+//! | a line of a journal | JSON on one line, `"sum"` last | the same |
+//! | a text for others to read | a comment, `# bgctl state VERSION sum:SUM`, and the text | the version, the end of a line, and all after the first line |
+//!
+//! A sum is the first 16 hexadecimal digits of the SHA-256. What an earlier bgctl wrote has version 1, or none, and no sum.
+
+use std::fmt::Write as _;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{AppName, Hinted};
+
+/// The version of all state that is written.
+pub const VERSION: u32 = 2;
+
+/// The hexadecimal digits of a sum.
+const DIGITS: usize = 16;
+
+/// How the first line of a text starts.
+const HEADER: &str = "# bgctl state ";
+
+/// Why state on disk cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It is not what bgctl wrote.
+    #[error("{0}")]
+    Damaged(String),
+    /// A newer bgctl wrote it.
+    #[error("it was written by a newer bgctl: it has version {0}, and this one reads up to {VERSION}")]
+    Newer(u32),
+}
+
+impl Unreadable {
+    /// The error for an operator; `path` is the file, of `app`.
+    pub fn at(&self, path: impl std::fmt::Display, app: &AppName) -> Hinted {
+        let hint = match self {
+            Self::Damaged(_) => format!("bgctl repair {app}"),
+            Self::Newer(_) => "use the bgctl that wrote it, or a newer one".to_owned(),
+        };
+        Hinted::from(
+            eyre::Report::new(self.clone()).wrap_err(format!("cannot use {path}")),
+            hint,
+        )
+    }
+
+    /// Whether `error` is one that [`Unreadable::at`] made of what a newer bgctl wrote.
+    pub fn is_newer(error: &eyre::Report) -> bool {
+        matches!(Self::of(error), Some(Self::Newer(_)))
+    }
+
+    /// Whether `error` is one that [`Unreadable::at`] made of what is damaged.
+    pub fn is_damaged(error: &eyre::Report) -> bool {
+        matches!(Self::of(error), Some(Self::Damaged(_)))
+    }
+
+    fn of(error: &eyre::Report) -> Option<&Self> {
+        Hinted::find(error).and_then(|hinted| hinted.cause().downcast_ref())
+    }
+}
+
+/// A record as text.
+pub fn record(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Versioned<'a, T> {
+        version: u32,
+        #[serde(flatten)]
+        value: &'a T,
+    }
+    let version = VERSION;
+    let text = serde_json::to_string_pretty(&Versioned { version, value })?;
+    let body = text.strip_suffix("\n}").unwrap_or(&text);
+    let sum = sum(body.as_bytes());
+    Ok(format!("{body},\n  \"sum\": \"{sum}\"\n}}\n"))
+}
+
+/// Reads what [`record`] wrote, also in version 1.
+pub fn read_record<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    let text = text(bytes)?;
+    let sealed = is_sealed(text)?;
+    let version = version(text)?;
+    allow(version.unwrap_or(1), sealed)?;
+    serde_json::from_str(text).map_err(|error| damaged(&error))
+}
+
+/// The version that a JSON object says; none where it says none. What else is in it does not matter.
+pub fn version(json: &str) -> Result<Option<u32>, Unreadable> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: Option<u32>,
+    }
+    let versioned: Versioned = serde_json::from_str(json).map_err(|error| damaged(&error))?;
+    Ok(versioned.version)
+}
+
+/// Whether state of `version` may be used; `sealed` where it has a sum, and that fits. Since version 2 all of it has one.
+pub fn allow(version: u32, sealed: bool) -> Result<(), Unreadable> {
+    match version {
+        VERSION if sealed => Ok(()),
+        1 if !sealed => Ok(()),
+        newer if newer > VERSION && sealed => Err(Unreadable::Newer(newer)),
+        _ => Err(Unreadable::Damaged(
+            "it has no checksum that fits, so it is damaged".to_owned(),
+        )),
+    }
+}
+
+/// A JSON object on one line, with its sum and the end of the line.
+pub fn line(value: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut body = serde_json::to_string(value)?;
+    body.pop();
+    let sum = sum(body.as_bytes());
+    Ok(format!("{body},\"sum\":\"{sum}\"}}\n"))
+}
+
+/// Whether a JSON object has a sum as its last member; fails where it has one that does not fit.
+pub fn is_sealed(json: &str) -> Result<bool, Unreadable> {
+    let Some((body, found)) = split(json) else {
+        return Ok(false);
+    };
+    if sum(body.as_bytes()) == found {
+        return Ok(true);
+    }
+    Err(Unreadable::Damaged(
+        "its checksum does not fit: it was changed since bgctl wrote it, or it is damaged".to_owned(),
+    ))
+}
+
+/// What the sum is of, and the sum. No string in JSON holds a quote without a backslash, so the last `"sum"` is a name.
+fn split(json: &str) -> Option<(&str, &str)> {
+    let (body, rest) = json.rsplit_once("\"sum\"")?;
+    let body = body.trim_end().strip_suffix(',')?;
+    let quoted = rest.strip_prefix(':')?.trim_end().strip_suffix('}')?.trim();
+    let found = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    let is_sum = found.len() == DIGITS && found.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_sum.then_some((body, found))
+}
+
+/// A text with its sum in a line before it.
+pub fn text_with_sum(text: &str) -> String {
+    format!("{HEADER}{VERSION} sum:{}\n{text}", sum_of_text(VERSION, text))
+}
+
+fn sum_of_text(version: u32, text: &str) -> String {
+    sum(format!("{version}\n{text}").as_bytes())
+}
+
+/// Reads what [`text_with_sum`] wrote; says whether there is such a line. What has none is taken as it is.
+pub fn read_text(bytes: &[u8]) -> Result<(&str, bool), Unreadable> {
+    let text = text(bytes)?;
+    let Some(rest) = text.strip_prefix(HEADER) else {
+        return Ok((text, false));
+    };
+    let broken = || Unreadable::Damaged("its first line is damaged".to_owned());
+    let (line, body) = rest.split_once('\n').ok_or_else(broken)?;
+    let (version, found) = line.split_once(" sum:").ok_or_else(broken)?;
+    let version = version.parse().map_err(|_| broken())?;
+    if sum_of_text(version, body) != found {
+        return Err(Unreadable::Damaged(
+            "its checksum does not fit: it was changed since bgctl wrote it, or it is damaged".to_owned(),
+        ));
+    }
+    match version {
+        VERSION => Ok((body, true)),
+        newer if newer > VERSION => Err(Unreadable::Newer(newer)),
+        _ => Err(broken()),
+    }
+}
+
+/// A text without the line that [`text_with_sum`] puts before it, right or not.
+pub fn without_sum(text: &str) -> &str {
+    let body = text.starts_with(HEADER).then(|| text.split_once('\n')).flatten();
+    body.map_or(text, |(_, body)| body)
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Unreadable> {
+    std::str::from_utf8(bytes).map_err(|error| Unreadable::Damaged(format!("it is not text: {error}")))
+}
+
+/// Only where: what serde says of a value may show a secret.
+fn damaged(error: &serde_json::Error) -> Unreadable {
+    let (line, column) = (error.line(), error.column());
+    Unreadable::Damaged(format!("it is damaged at line {line}, column {column}"))
+}
+
+fn sum(bytes: &[u8]) -> String {
+    sha256_hex(bytes).chars().take(DIGITS).collect()
+}
+
+/// The SHA-256 of some bytes as hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let mut hex = String::new();
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+    struct Thing {
+        port: u16,
+        text: String,
+    }
+
+    fn thing() -> Thing {
+        Thing {
+            port: 9001,
+            text: "\"sum\":\"0\"}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let text = record(&thing()).unwrap();
+        let start = "{\n  \"version\": 2,\n  \"port\": 9001,\n  \"text\": ";
+        assert!(text.starts_with(start), "{text}");
+        assert_eq!(read_record(text.as_bytes()), Ok(thing()));
+        let old = serde_json::to_string_pretty(&thing()).unwrap();
+        assert_eq!(read_record(old.as_bytes()), Ok(thing()));
+        assert_eq!(read_record(b"{\"port\": 7}"), Ok(serde_json::json!({"port": 7})));
+    }
+
+    #[test]
+    fn what_a_newer_bgctl_wrote_is_told_from_what_is_damaged() {
+        let newer = |version: u32| {
+            let body = format!("{{\"version\":{version}");
+            format!("{body},\"sum\":\"{}\"}}\n", sum(body.as_bytes()))
+        };
+        let read = |text: &str| read_record::<serde_json::Value>(text.as_bytes());
+        assert_eq!(read(&newer(3)), Err(Unreadable::Newer(3)));
+        assert!(matches!(read("{\"version\":3}"), Err(Unreadable::Damaged(_))));
+        assert!(matches!(read("{\"version\":2}"), Err(Unreadable::Damaged(_))));
+        let sealed = text_with_sum("name = \"shop\"\n");
+        assert_eq!(read_text(sealed.as_bytes()), Ok(("name = \"shop\"\n", true)));
+        let newer = format!("{HEADER}3 sum:{}\n", sum_of_text(3, ""));
+        assert_eq!(read_text(newer.as_bytes()), Err(Unreadable::Newer(3)));
+        assert_eq!(
+            Unreadable::Newer(3).to_string(),
+            "it was written by a newer bgctl: it has version 3, and this one reads up to 2"
+        );
+    }
+
+    #[test]
+    fn an_error_shows_no_value() {
+        let error = read_record::<u32>(b"{\"a\":\"secret\"}").unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}

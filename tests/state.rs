@@ -1,0 +1,328 @@
+//! State on disk: whatever a disk, a crash or a hand does to it, it is read as it was written or not at all.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/builders.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod builders;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use bgctl::files;
+use bgctl::host::deferred::Journal;
+use bgctl::host::install;
+use bgctl::host::known;
+use bgctl::host::layout::Layout;
+use bgctl::host::releases::{self, Releases};
+use bgctl::host::switches::Switches;
+use bgctl::journal::{Event, Record};
+use bgctl::model::{
+    Artifact, Color, Cursor, EtcdSettings, HealthCheck, Hinted, Release, ReleaseId, Revision, StoreSettings, Stored,
+};
+use bgctl::plan;
+use bgctl::render;
+use bgctl::store::Store;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// A host's files, below a folder of their own.
+struct Host {
+    _folder: tempfile::TempDir,
+    layout: Layout,
+}
+
+impl Host {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Utf8PathBuf::try_from(folder.path().to_owned()).unwrap());
+        let name = builders::app().name;
+        install::make_state(&layout, &name).unwrap();
+        for dir in [
+            layout.releases_dir(&name),
+            layout.switches_dir(&name),
+            layout.manifests(),
+        ] {
+            files::ensure_dir(&dir, 0o700).unwrap();
+        }
+        Self {
+            _folder: folder,
+            layout,
+        }
+    }
+
+    fn store(&self) -> Store {
+        block_on(Store::open(&StoreSettings::Local, &self.layout.state())).unwrap()
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn release() -> Release {
+    let app = builders::app();
+    Release {
+        id: ReleaseId::parse("r2").unwrap(),
+        created: jiff::Timestamp::UNIX_EPOCH,
+        artifact: Artifact::Program {
+            path: "/opt/shop/bin/shop".into(),
+        },
+        arguments: vec!["--port={port}".to_owned()],
+        environment: BTreeMap::from([("TOKEN".parse().unwrap(), "so secret\n".to_owned())]),
+        health: HealthCheck { ..app.health },
+    }
+}
+
+/// Reads the file as it is, after every single bit flip, and after every truncation. Whatever is not refused, with the
+/// file's name and the way out, must be `harmless`: as it was written, for a flip; what a crash can leave, for a cut.
+fn is_whole_or_refused<T: PartialEq + Debug>(
+    path: &Utf8Path,
+    read: impl Fn() -> eyre::Result<T>,
+    harmless: impl Fn(&T, &T) -> bool,
+) {
+    let bytes = fs_err::read(path).unwrap();
+    let whole = read().unwrap();
+    let mut refused = 0;
+    let mut check = |changed: &[u8], what: &str| {
+        fs_err::write(path, changed).unwrap();
+        match read() {
+            Ok(value) if value == whole || harmless(&value, &whole) => {}
+            Ok(value) => panic!("{path}: {what} is read as {value:?}"),
+            Err(error) => {
+                let hinted = Hinted::find(&error).unwrap_or_else(|| panic!("{path}: {what}: no hint in {error:#}"));
+                assert_eq!(hinted.hint(), "bgctl repair shop", "{error:#}");
+                assert!(
+                    error.to_string().starts_with(&format!("cannot use {path}: ")),
+                    "{error:#}"
+                );
+                assert!(!format!("{error:#}").contains("so secret"), "{error:#}");
+                refused += 1;
+            }
+        }
+    };
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << bit;
+            check(&flipped, &format!("byte {at} with bit {bit} flipped"));
+        }
+        check(&bytes[..at], &format!("what is cut at {at}"));
+    }
+    // Nearly all of them are.
+    assert!(
+        refused > bytes.len() * 8 * 9 / 10,
+        "{path}: {refused} of {}",
+        bytes.len() * 9
+    );
+    fs_err::write(path, bytes).unwrap();
+}
+
+fn never<T>(_: &T, _: &T) -> bool {
+    false
+}
+
+#[test]
+fn a_release() {
+    let (host, name, release) = (Host::new(), builders::app().name, release());
+    let releases = Releases::new(&host.layout, &name);
+    releases.add(&release).unwrap();
+    assert_eq!(releases.list().unwrap(), std::slice::from_ref(&release));
+    is_whole_or_refused(&releases.path(&release.id), || releases.read(&release.id), never);
+}
+
+#[test]
+fn an_environment_file() {
+    let (host, app) = (Host::new(), builders::app());
+    let port = *app.ports.get(Color::Green);
+    let path = host.layout.env_file(&app.name, port);
+    files::write(
+        &path,
+        render::environment(&app, Color::Green, &release()).unwrap(),
+        0o600,
+    )
+    .unwrap();
+    let pinned = || releases::pinned(&host.layout, &app.name, port).map(Option::unwrap);
+    is_whole_or_refused(&path, pinned, never);
+}
+
+fn cursor() -> Cursor {
+    Cursor {
+        active: Some(Color::Green),
+        release: Some(ReleaseId::numbered(2)),
+        moved_by: Some("host/0002".to_owned()),
+    }
+}
+
+#[test]
+fn what_is_known_of_a_cursor_in_etcd() {
+    let (host, name) = (Host::new(), builders::app().name);
+    assert_eq!(known::read(&host.layout, &name).unwrap(), None);
+    let seen = Stored {
+        cursor: cursor(),
+        revision: Revision(12),
+    };
+    known::remember(&host.layout, &StoreSettings::Local, &name, &seen);
+    assert_eq!(known::read(&host.layout, &name).unwrap(), None, "it is here anyway");
+    known::remember(&host.layout, &etcd(), &name, &seen);
+    let found = known::read(&host.layout, &name).unwrap().unwrap();
+    assert_eq!((found.cursor, found.revision), (seen.cursor, seen.revision));
+    let path = host.layout.known_cursor(&name);
+    is_whole_or_refused(&path, || known::read(&host.layout, &name), never);
+}
+
+fn etcd() -> StoreSettings {
+    StoreSettings::Etcd(EtcdSettings {
+        endpoints: Vec::new(),
+        prefix: "/".to_owned(),
+        user: None,
+        ca: None,
+        client: None,
+        timeout: std::time::Duration::ZERO,
+        patience: std::time::Duration::ZERO,
+    })
+}
+
+#[test]
+fn what_etcd_does_not_know_of_yet() {
+    let (host, name) = (Host::new(), builders::app().name);
+    let journal = Journal::new(&host.layout, &name);
+    journal.push(Revision(12), cursor()).unwrap();
+    is_whole_or_refused(journal.path(), || journal.read(), never);
+    // What cannot be read is not added to either.
+    fs_err::write(journal.path(), "").unwrap();
+    assert!(journal.push(Revision(12), cursor()).is_err());
+    assert_eq!(fs_err::read_to_string(journal.path()).unwrap(), "");
+}
+
+#[test]
+fn a_local_cursor() {
+    let (host, app) = (Host::new(), builders::app());
+    let store = host.store();
+    block_on(store.create(&app.name, &app.ports)).unwrap();
+    let cursor = cursor();
+    let set = block_on(store.compare_and_set(&app.name, &app.ports, Revision(1), &cursor));
+    assert_eq!(set.unwrap(), Revision(2));
+    let path = host.layout.cursor(&app.name);
+    is_whole_or_refused(&path, || block_on(store.get(&app.name)), never);
+
+    // The way out.
+    fs_err::write(&path, "").unwrap();
+    block_on(store.replace(&app.name, &app.ports, &cursor)).unwrap();
+    assert_eq!(block_on(store.get(&app.name)).unwrap().unwrap().cursor, cursor);
+    let again = block_on(store.replace(&app.name, &app.ports, &Cursor::default()));
+    assert!(again.is_err(), "one that can be read only moves by comparing");
+}
+
+#[test]
+fn an_installed_manifest() {
+    const MANIFEST: &str = "name = \"shop\"\n[run]\nexec = \"/opt/shop\"\n[ports]\nblue = 9001\ngreen = 9002\n";
+    let (host, name) = (Host::new(), builders::app().name);
+    let path = host.layout.installed_manifest(&name);
+    fs_err::write(host.layout.manifest(&name), MANIFEST).unwrap();
+    fs_err::write(&path, bgctl::model::sealed::text_with_sum(MANIFEST)).unwrap();
+    is_whole_or_refused(&path, || install::app(&host.layout, &name), never);
+
+    // The one that people edit is what was installed, or is not.
+    let whole = fs_err::read_to_string(&path).unwrap();
+    fs_err::write(&path, whole.replace("9001", "9003")).unwrap();
+    assert!(install::restore_manifest(&host.layout, &name).unwrap());
+    assert_eq!(fs_err::read_to_string(&path).unwrap(), whole);
+    fs_err::write(&path, whole.replace("9001", "9003")).unwrap();
+    fs_err::write(host.layout.manifest(&name), MANIFEST.replace("9001", "9005")).unwrap();
+    assert!(!install::restore_manifest(&host.layout, &name).unwrap());
+}
+
+/// A journal of a switch that is done, on disk.
+fn journal(host: &Host) -> Switches {
+    let app = builders::app();
+    let release = builders::release("r2");
+    let observed = builders::serving(Color::Blue);
+    let mut plan = plan::switch(&app, &release, &observed).unwrap();
+    // As long as it has to be: every bit of it is flipped.
+    plan.steps.truncate(2);
+    let switches = Switches::new(&host.layout, &app.name);
+    switches.begin(&plan).unwrap();
+    let (_, mut log) = switches.resume(&plan.switch).unwrap();
+    log.append(Event::Resumed { boot: "b".to_owned() }).unwrap();
+    for step in 0..plan.steps.len() {
+        log.append(Event::Started { step }).unwrap();
+        log.append(Event::Done { step, note: None }).unwrap();
+    }
+    switches
+}
+
+/// Whether it is the same switch with the last events not yet written, as a crash leaves it: a worker that goes on from
+/// there does the last steps again, and each can run twice.
+fn is_earlier(record: &Record, whole: &Record) -> bool {
+    record.head == whole.head && whole.entries.starts_with(&record.entries)
+}
+
+#[test]
+fn a_journal() {
+    let host = Host::new();
+    let switches = journal(&host);
+    let id = switches.open_id().unwrap().unwrap();
+    is_whole_or_refused(&switches.path(&id), || switches.read(&id), is_earlier);
+}
+
+#[test]
+fn a_journal_that_lost_its_end_makes_no_older_switch_the_last_one() {
+    let host = Host::new();
+    let switches = journal(&host);
+    let id = switches.open_id().unwrap().unwrap();
+    switches.close().unwrap();
+    let active = ReleaseId::parse("r2").unwrap();
+    let previous = |active: &ReleaseId| switches.previous_release(Some(active)).unwrap();
+    let replaced = switches.read(&id).unwrap().head.plan.replaces;
+    assert!(replaced.is_some());
+    assert_eq!(previous(&active), replaced);
+    assert_eq!(
+        previous(&ReleaseId::parse("r3").unwrap()),
+        None,
+        "the journal of the switch to r3 is lost"
+    );
+    let path = switches.path(&id);
+    let text = fs_err::read_to_string(&path).unwrap();
+    let cut: Vec<_> = text.lines().take(3).collect();
+    fs_err::write(&path, cut.join("\n") + "\n").unwrap();
+    assert_eq!(previous(&active), None);
+}
+
+#[test]
+fn what_an_earlier_bgctl_wrote_is_read() {
+    let (host, app) = (Host::new(), builders::app());
+    let name = &app.name;
+    let old = |file: &str| format!("{}/tests/state/{file}", env!("CARGO_MANIFEST_DIR"));
+    let put = |file: &str, path: Utf8PathBuf| fs_err::copy(old(file), path).unwrap();
+    put("r1.json", host.layout.releases_dir(name).join("r1.json"));
+    put("9001.env", host.layout.env_file(name, app.ports.blue));
+    put("cursor.json", host.layout.cursor(name));
+    put("0001.jsonl", host.layout.switches_dir(name).join("0001.jsonl"));
+    put("manifest.toml", host.layout.installed_manifest(name));
+    fs_err::write(host.layout.manifest(name), "").unwrap();
+    let r1 = ReleaseId::numbered(1);
+    assert_eq!(Releases::new(&host.layout, name).read(&r1).unwrap().id, r1);
+    assert_eq!(
+        releases::pinned(&host.layout, name, app.ports.blue).unwrap(),
+        Some(r1.clone())
+    );
+    let stored = block_on(host.store().get(name)).unwrap().unwrap();
+    assert_eq!(
+        (stored.cursor.active, stored.cursor.release),
+        (Some(Color::Blue), Some(r1.clone()))
+    );
+    let switches = Switches::new(&host.layout, name);
+    let record = switches.read(&switches.ids().unwrap()[0]).unwrap();
+    assert_eq!(
+        (record.head.plan.release.clone(), record.next()),
+        (r1, bgctl::journal::Next::Finished)
+    );
+    assert_eq!(install::app(&host.layout, name).unwrap().ports, app.ports);
+}

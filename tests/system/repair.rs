@@ -1,0 +1,279 @@
+//! Hands at work: what somebody stopped, edited or removed is named, and put right; what they wrote is kept.
+
+use crate::app::{App, IMAGE};
+use crate::host::{Host, Output};
+use crate::load::{Load, releases};
+
+/// What `bgctl status` says is wrong, a line each: the problem, and the command.
+fn problems(app: &App<'_>) -> Vec<String> {
+    let status = app.status();
+    let text = |problem: &serde_json::Value, key: &str| problem[key].as_str().unwrap().to_owned();
+    let problems = status["problems"].as_array().unwrap().iter();
+    problems
+        .map(|problem| format!("{} => {}", text(problem, "problem"), text(problem, "repair")))
+        .collect()
+}
+
+/// Does each hand; `status` names it with its problem, and one `repair` leaves the app served by `release` in `color` with
+/// nothing to tell.
+#[track_caller]
+fn is_put_right(app: &App<'_>, hands: &[(&str, &str)], release: &str, color: &str) -> Output {
+    let all: Vec<_> = hands.iter().map(|(hand, _)| *hand).collect();
+    app.host().succeed(&all.join(" && "));
+    let found = problems(app);
+    for (hand, problem) in hands {
+        assert!(found.iter().any(|line| line.contains(problem)), "{hand}: {found:#?}");
+    }
+    let repaired = app.bgctl("repair", "").expect(0);
+    app.is_served_by(release, color);
+    let again = app.bgctl("repair", "").expect(0);
+    assert!(
+        again.stdout.contains("nothing to do"),
+        "{hands:?}: {repaired:?}\n{again:?}"
+    );
+    repaired
+}
+
+#[test]
+fn what_users_do_not_notice_is_put_right_and_they_do_not_notice_that_either() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "hands", 9360).install();
+    app.switch("v1");
+    app.switch("v2");
+    assert_eq!(problems(&app), Vec::<String>::new());
+    let load = Load::on(&app);
+    let hands = [
+        ("systemctl disable -q hands@9361", "systemctl enable hands@9361.service"),
+        ("systemctl mask -q hands@9360", "systemctl unmask hands@9360.service"),
+        (
+            "systemctl disable -q bgctl-switch@hands",
+            "systemctl enable bgctl-switch@hands.service",
+        ),
+        (
+            "etcdctl del --prefix /hands/",
+            "the cursor is missing => bgctl repair hands",
+        ),
+        ("rm /var/lib/bgctl/hands/9361.env", "nothing is pinned to green"),
+    ];
+    // Said, and not done.
+    host.succeed(hands[3].0);
+    let dry = app.bgctl("repair", "--dry-run").expect(0);
+    assert!(
+        dry.stdout.contains("would  make the cursor say green with v2"),
+        "{dry:?}"
+    );
+    assert_eq!(problems(&app), ["the cursor is missing => bgctl repair hands"]);
+    is_put_right(&app, &hands, "v2", "green");
+    let hands = [
+        ("systemctl mask -q hands@9361", "systemctl unmask hands@9361.service"),
+        (
+            "systemctl start hands@9360 && systemctl enable -q hands@9360",
+            "systemctl stop hands@9360.service",
+        ),
+        ("true", "systemctl disable hands@9360.service"),
+        (
+            "etcdctl put /hands/instance purple",
+            "key /hands/instance: cannot use \"purple\"",
+        ),
+        (
+            "sed -i 's/=v2/=v1/' /var/lib/bgctl/hands/9361.env",
+            "9361.env: its checksum does not fit",
+        ),
+    ];
+    is_put_right(&app, &hands, "v2", "green");
+    let hands = [
+        ("etcdctl del /hands/release", "key /hands/release: it is missing"),
+        (
+            "cp /var/lib/bgctl/hands/9360.env /var/lib/bgctl/hands/9361.env",
+            "green runs v2, and v1 is pinned to it",
+        ),
+        (
+            ": >/var/lib/bgctl/hands/9360.env",
+            "9360.env: it does not begin with the release that it pins",
+        ),
+    ];
+    is_put_right(&app, &hands, "v2", "green");
+    let hand = (
+        "etcdctl put /hands/instance blue",
+        "the cursor says blue with v2, and green with v2 serves",
+    );
+    is_put_right(&app, &[hand], "v2", "green");
+    assert_eq!(releases(&load.stop()), ["v2 in green"]);
+    app.switch("v3");
+    app.is_served_by("v3", "blue");
+}
+
+#[test]
+fn what_takes_an_app_away_from_its_users_is_put_right() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "gone", 9362).install();
+    app.switch("v1");
+    app.switch("v2");
+    let hands = [
+        ("systemctl stop gone@9363", "systemctl start gone@9363.service"),
+        ("systemctl mask -q gone@9363", "systemctl unmask gone@9363.service"),
+        (
+            "rm -r /var/lib/bgctl/gone/flag",
+            "the flag is missing, and nginx serves blue",
+        ),
+        (
+            "true",
+            "the flag says blue, where nothing answers, and green is to serve",
+        ),
+    ];
+    is_put_right(&app, &hands, "v2", "green");
+    let none = "the flag says none, where nothing answers, and green is to serve";
+    is_put_right(&app, &[("touch /var/lib/bgctl/gone/flag/none", none)], "v2", "green");
+    // All that still says green is that it is enabled.
+    let hands = [
+        ("systemctl stop gone@9363", "systemctl start gone@9363.service"),
+        (
+            "rm /var/lib/bgctl/gone/flag/green",
+            "the flag says blue, where nothing answers, and green is to serve",
+        ),
+        ("etcdctl del --prefix /gone/", "the cursor is missing"),
+    ];
+    is_put_right(&app, &hands, "v2", "green");
+    // Its container: systemd brings that back by itself.
+    host.succeed("docker rm --force gone-9363");
+    host.wait_until("curl -sf -H 'Host: gone.test' http://127.0.0.1/health");
+    host.wait_for_unit("gone@9363");
+    assert_eq!(problems(&app), Vec::<String>::new());
+    // Its image, which no other app uses, is pulled again.
+    let image = format!("{IMAGE}:own");
+    host.succeed(&format!(
+        "printf 'FROM {IMAGE}:v1\\nENV RELEASE=own\\n' | docker build -q -t {image} - && docker push -q {image}"
+    ));
+    app.switch("own");
+    host.succeed("systemctl stop gone@9362");
+    host.succeed(&format!(
+        "docker image rm --force {image} $(sed -n 's/^BGCTL_IMAGE=\"\\(.*\\)\"/\\1/p' /var/lib/bgctl/gone/9362.env)"
+    ));
+    app.bgctl("repair", "").expect(0);
+    app.is_served_by("own", "blue");
+}
+
+#[test]
+fn what_a_person_wrote_is_kept() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "wrote", 9360).install();
+    app.switch("p1");
+    // nginx and systemd are reloaded, and for a moment a site is one that nginx refuses.
+    let _stir = host.stir();
+    let (unit, site) = (
+        "/etc/systemd/system/wrote@.service",
+        "/etc/nginx/sites-enabled/wrote.conf",
+    );
+    let drop_in = "/etc/systemd/system/wrote@.service.d/own.conf";
+    host.copy_in(drop_in, "[Service]\nEnvironment=OWN=yes\n");
+    host.succeed("systemctl daemon-reload");
+    let sums = || host.succeed(&format!("sha256sum {unit} {site} {drop_in}"));
+    let before = sums();
+    for (hand, path) in [
+        (
+            format!("sed -i 's/^RestartSec=.*/RestartSec=7s/' {unit} && systemctl daemon-reload"),
+            unit,
+        ),
+        (format!("echo '# my own' >>{site}"), site),
+        (format!("echo 'nonsense of mine' >{site}"), site),
+    ] {
+        host.succeed(&hand);
+        let edited = host.succeed(&format!("cat {path}"));
+        let repaired = is_put_right(&app, &[("true", &format!("{path} was changed by hand"))], "p1", "blue");
+        assert_eq!(sums(), before);
+        let kept = repaired
+            .stderr
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("kept what was changed by hand in "));
+        let kept = kept.unwrap_or_else(|| panic!("it does not say where: {repaired:?}"));
+        assert_eq!(host.succeed(&format!("cat {kept}")), edited);
+    }
+    let reload = "systemctl reload nginx && sleep 0.2";
+    for (hand, problem) in [
+        (format!("rm {site}"), format!("{site} is missing")),
+        (format!("rm {site} && {reload}"), format!("{site} is missing")),
+        (
+            format!("rm {unit} && systemctl daemon-reload"),
+            format!("{unit} is missing"),
+        ),
+    ] {
+        is_put_right(&app, &[(&hand, &problem)], "p1", "blue");
+        assert_eq!(sums(), before);
+    }
+    app.switch("p2");
+}
+
+#[test]
+fn what_a_disk_damaged_is_named_and_never_used() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "platter", 9362).install();
+    app.switch("p1");
+    app.switch("p2");
+    let load = Load::on(&app);
+    let state = "/var/lib/bgctl/platter";
+    // A bit of a digit: a port, a revision.
+    for (file, hand) in [
+        ("cursor.json", "sed -i 's/9363/9367/'"),
+        ("cursor.json", "truncate -s 20"),
+        ("cursor.json", "truncate -s 0"),
+        ("manifest.toml", "sed -i 's/9363/9367/'"),
+    ] {
+        host.succeed(&format!("{hand} {state}/{file}"));
+        let refused = app.try_switch("p3").expect(3);
+        assert!(
+            refused.error().starts_with(&format!("cannot use {state}/{file}: "))
+                && refused.stderr.contains("hint: bgctl repair platter"),
+            "{refused:?}"
+        );
+        app.bgctl("repair", "").expect(0);
+        assert_eq!(problems(&app), Vec::<String>::new());
+        app.is_served_by("p2", "green");
+    }
+    // The release that could be gone back to, and the journal that says which one that is.
+    host.succeed(&format!("sed -i 's/9/8/' {state}/releases/p1.json"));
+    let refused = app.bgctl("rollback", "").expect(3);
+    assert!(
+        refused
+            .error()
+            .starts_with(&format!("cannot use {state}/releases/p1.json: ")),
+        "{refused:?}"
+    );
+    is_put_right(&app, &[("true", "p1.json: its checksum does not fit")], "p2", "green");
+    host.succeed(&format!("test -e /etc/bgctl/saved/*{state}/releases/p1.json"));
+    app.bgctl("rollback", "").expect(3);
+    // The journal of an open switch: its worker cannot go on, and says why.
+    app.switch("p3");
+    host.succeed(&format!(
+        "cd {state} && ln -s switches/0003.jsonl open && sed -i '1s/blue/green/' switches/0003.jsonl"
+    ));
+    let refused = app.bgctl("switch", "--follow").expect(3);
+    assert!(
+        refused
+            .error()
+            .starts_with(&format!("cannot use {state}/switches/0003.jsonl: ")),
+        "{refused:?}"
+    );
+    app.bgctl("resume", "").expect(3);
+    app.bgctl("abort", "").expect(3);
+    app.try_switch("p4").expect(5);
+    is_put_right(
+        &app,
+        &[("true", "0003.jsonl: line 1: its checksum does not fit")],
+        "p3",
+        "blue",
+    );
+    assert_eq!(releases(&load.stop()), ["p2 in green", "p3 in blue"]);
+    // What a newer bgctl wrote stays as it is.
+    host.succeed(&format!(
+        "cd {state} && cp cursor.json kept && printf '{{\"version\": 9' >cursor.json && \
+         printf ',\\n\"sum\": \"%.16s\"}}\\n' \"$(printf '{{\"version\": 9' | sha256sum)\" >>cursor.json"
+    ));
+    let refused = app.try_switch("p5").expect(3);
+    assert!(refused.error().contains("written by a newer bgctl"), "{refused:?}");
+    app.bgctl("repair", "").expect(4);
+    host.succeed(&format!(
+        "cd {state} && grep -q '\"version\": 9' cursor.json && mv kept cursor.json"
+    ));
+    assert_eq!(problems(&app), Vec::<String>::new());
+    app.switch("p5");
+}
