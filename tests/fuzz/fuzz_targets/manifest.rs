@@ -1,0 +1,7 @@
+#![no_main]
+
+#[path = "../../hostile/mod.rs"]
+#[allow(dead_code, reason = "each target runs one of the checks")]
+mod hostile;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| hostile::manifest::check(data));

@@ -1,0 +1,76 @@
+//! A manifest.
+
+use bgctl::config::manifest::{self, masked};
+use bgctl::model::{Artifact, Digest, PinnedImage, Release, ReleaseId, Runtime};
+
+use super::rendered;
+
+/// What is taken gives a unit, a site and environment files in which each value stands in its place and nowhere else; what is
+/// refused is told without anything that steers a terminal.
+pub fn check(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    assert_masked(text);
+    match manifest::parse(text, "shop.toml") {
+        Ok(app) => {
+            rendered::assert_unit(&app);
+            rendered::assert_site(&app);
+            rendered::assert_environments(&app, &release(&app));
+        }
+        Err(error) => {
+            let shown = error.to_string();
+            // The excerpt is of the person's own text.
+            assert!(
+                !shown.contains(|c: char| c.is_control() && !matches!(c, '\n')),
+                "{shown:?}"
+            );
+        }
+    }
+}
+
+/// With a number in the place of what is masked the text means the same, but for the values.
+fn assert_masked(text: &str) {
+    let shown = masked(text);
+    let Ok(manifest) = text.parse::<toml::Table>() else {
+        return;
+    };
+    // A text that has the mask in it already says nothing.
+    if text.contains("***") || shown == "***\n" {
+        return;
+    }
+    let shown: toml::Table = shown.replace("***", "0").parse().unwrap();
+    let env = |table: &toml::Table| table.get("run").and_then(|run| run.get("env")?.as_table().cloned());
+    let (before, after) = (env(&manifest).unwrap_or_default(), env(&shown).unwrap_or_default());
+    assert!(before.keys().eq(after.keys()), "{text:?}");
+    assert!(
+        after.values().all(|value| *value == toml::Value::Integer(0)),
+        "{text:?}"
+    );
+}
+
+/// The first release of an app, as a switch would make it.
+fn release(app: &bgctl::model::App) -> Release {
+    let artifact = match &app.run.runtime {
+        Runtime::Docker(docker) => Artifact::Image {
+            reference: docker.image.clone(),
+            image: PinnedImage::Local {
+                id: Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap(),
+            },
+            container_port: docker.container_port,
+            volumes: docker.volumes.clone(),
+            memory: app.run.memory,
+            options: docker.options.clone(),
+            credentials: !app.run.credentials.is_empty(),
+        },
+        Runtime::Program(program) => Artifact::Program {
+            path: program.path.clone(),
+        },
+    };
+    Release {
+        id: ReleaseId::numbered(1),
+        created: jiff::Timestamp::UNIX_EPOCH,
+        artifact,
+        arguments: app.run.arguments.clone(),
+        environment: app.run.environment.clone(),
+        health: app.health.clone(),
+    }
+}

@@ -1,0 +1,276 @@
+//! What was rendered means what it should to who reads it.
+
+use std::collections::BTreeMap;
+
+use bgctl::model::{App, Artifact, Check, Color, DockerSettings, Release, Runtime};
+use bgctl::render;
+use camino::Utf8PathBuf;
+
+use super::read::nginx::Item;
+use super::read::{self, unit};
+
+/// The same app with none of what a person may write freely: its files have the form that the other's must have.
+fn twin(app: &App) -> App {
+    let mut twin = app.clone();
+    twin.run.service = Vec::new();
+    let files = twin.run.credentials.values_mut();
+    files.for_each(|file| *file = "/plain".into());
+    if let Runtime::Program(program) = &mut twin.run.runtime
+        && let Some(folder) = &mut program.working_directory
+    {
+        *folder = "/plain".into();
+    }
+    twin.site.include = "/plain".into();
+    if let Some(tls) = &mut twin.site.certificate {
+        (tls.certificate, tls.key) = ("/plain".into(), "/plain".into());
+    }
+    if let Check::Http { path, .. } = &mut twin.health.check {
+        "/plain".clone_into(path);
+    }
+    twin
+}
+
+fn unit_of(app: &App) -> Vec<unit::Assignment> {
+    let docker = DockerSettings {
+        program: "/usr/bin/docker".into(),
+        socket: "/var/run/docker.sock".into(),
+    };
+    let text = render::unit(app, "/usr/local/bin/bgctl".into(), &docker).unwrap();
+    unit::assignments(&text).unwrap()
+}
+
+/// A unit has what every unit has, then what the manifest says, word for word, and nothing more.
+pub fn assert_unit(app: &App) {
+    let (free, plain) = (unit_of(app), unit_of(&twin(app)));
+    let of_service = |assignments: &[unit::Assignment]| assignments.iter().filter(|each| each.0 == "Service").count();
+    let (service, own) = (of_service(&free), of_service(&plain));
+    let start = free.iter().position(|each| each.0 == "Service").unwrap();
+    let lines = free
+        .iter()
+        .skip(start + own)
+        .take(service - own)
+        .map(|(_, key, value)| (key.clone(), value.clone()));
+    let written = app.run.service.iter().map(|line| {
+        let (key, value) = line.split_once('=').unwrap();
+        (key.to_owned(), value.trim_matches([' ', '\t']).to_owned())
+    });
+    assert!(lines.eq(written), "{:?} became {free:#?}", app.run.service);
+
+    let rest = free.iter().take(start + own).chain(free.iter().skip(start + service));
+    let mut credentials = app.run.credentials.iter();
+    for (free, plain) in rest.zip(&plain) {
+        let (section, key, value) = free;
+        assert_eq!((section, key), (&plain.0, &plain.1));
+        match key.as_str() {
+            "LoadCredential" => {
+                let (id, path) = value.split_once(':').unwrap();
+                let (known, file) = credentials.next().unwrap();
+                assert_eq!(
+                    (id, unit::specifiers(path, "9001").unwrap().as_str()),
+                    (known.as_str(), file.as_str())
+                );
+            }
+            "WorkingDirectory" => {
+                let Runtime::Program(program) = &app.run.runtime else {
+                    panic!("a container has none")
+                };
+                let folder = unit::specifiers(value, "9001").unwrap();
+                assert_eq!(Some(Utf8PathBuf::from(folder)), program.working_directory);
+            }
+            _ => assert_eq!(value, &plain.2),
+        }
+        if key.starts_with("Exec") || key == "Environment" {
+            unit::words(&unit::specifiers(value, "9001").unwrap()).unwrap();
+        }
+    }
+    assert!(credentials.next().is_none());
+    assert_eq!(free.len(), plain.len() + app.run.service.len());
+}
+
+fn site_of(app: &App) -> Vec<Item> {
+    let state = Utf8PathBuf::from(format!("/var/lib/bgctl/{}", app.name));
+    let socket = Utf8PathBuf::from(format!("/run/bgctl/{}.sock", app.name));
+    read::nginx::items(&render::site(app, &state, &socket).unwrap()).unwrap()
+}
+
+/// A site has what every site has, and each value of the manifest where it belongs, once.
+pub fn assert_site(app: &App) {
+    let mut values = values(app);
+    let plain = site_of(&twin(app));
+    let free = site_of(app);
+    assert_eq!(free.len(), plain.len());
+    for (free, plain) in free.iter().zip(&plain) {
+        if free == plain {
+            continue;
+        }
+        let (Item::Directive(words), Item::Directive(theirs)) = (free, plain) else {
+            panic!("{free:?} for {plain:?}")
+        };
+        assert_eq!(
+            (words[0].as_str(), words.len()),
+            (theirs[0].as_str(), theirs.len()),
+            "{words:?}"
+        );
+        let expected: Vec<String> = theirs.iter().map(|word| word.replace("/plain", "\0")).collect();
+        for (word, pattern) in words.iter().zip(&expected).filter(|(word, pattern)| word != pattern) {
+            let (before, after) = pattern.split_once('\0').unwrap();
+            let value = word.strip_prefix(before).unwrap().strip_suffix(after).unwrap();
+            assert!(
+                values.remove(value) || app.health_path() == Some(value),
+                "{value:?} in {words:?}"
+            );
+            assert!(!value.contains(['$', '\n']), "{value:?}");
+        }
+    }
+    let names = free.iter().filter_map(|item| match item {
+        Item::Directive(words) if words[0] == "server_name" => Some(words[1..].to_vec()),
+        _ => None,
+    });
+    let written: Vec<_> = app.site.server_names.iter().map(ToString::to_string).collect();
+    assert_eq!(names.collect::<Vec<_>>(), [written]);
+}
+
+/// The values that differ from the twin's.
+fn values(app: &App) -> Values {
+    let tls = app
+        .site
+        .certificate
+        .iter()
+        .flat_map(|tls| [tls.certificate.to_string(), tls.key.to_string()]);
+    let include = app.site.include.as_str().trim_end_matches('/').to_owned();
+    Values(tls.chain([include]).collect())
+}
+
+struct Values(Vec<String>);
+
+impl Values {
+    fn remove(&mut self, value: &str) -> bool {
+        let found = self.0.iter().position(|each| each == value);
+        found.map(|at| self.0.remove(at)).is_some()
+    }
+}
+
+trait HealthPath {
+    fn health_path(&self) -> Option<&str>;
+}
+
+impl HealthPath for App {
+    fn health_path(&self) -> Option<&str> {
+        match &self.health.check {
+            Check::Http { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Both colors' environment files say the same to systemd and to a shell: what bgctl sets, and the release's own, to the byte.
+pub fn assert_environments(app: &App, release: &Release) {
+    for color in Color::BOTH {
+        match render::environment(app, color, release) {
+            Ok(text) => assert_environment(app, color, release, &text),
+            Err(error) => assert!(format!("{error:#}").starts_with("cannot render the environment of release ")),
+        }
+    }
+}
+
+fn assert_environment(app: &App, color: Color, release: &Release, text: &str) {
+    assert_eq!(render::pinned_release(text).as_ref(), Some(&release.id));
+    let pairs = read::env::assignments(text);
+    assert_eq!(read::sh::assignments(text).as_ref(), Ok(&pairs), "{text}");
+    let mut variables: BTreeMap<_, _> = pairs.iter().cloned().collect();
+    assert_eq!(variables.len(), pairs.len(), "each is set once");
+    let mut take = |name: &str| variables.remove(name).unwrap_or_else(|| panic!("no {name} in {text}"));
+
+    let host_port = app.ports.get(color).to_string();
+    assert_eq!(take("BGCTL_RELEASE"), release.id.as_str());
+    assert_eq!(take("BGCTL_APP"), app.name.as_str());
+    assert_eq!(take("BGCTL_COLOR"), color.as_str());
+    assert_eq!(take("BGCTL_PORT"), host_port);
+    let health: bgctl::model::HealthCheck = serde_json::from_str(&take("BGCTL_HEALTH")).unwrap();
+    assert_eq!(health, release.health);
+    let port = match &release.artifact {
+        Artifact::Image { container_port, .. } => container_port.to_string(),
+        Artifact::Program { .. } => host_port,
+    };
+    assert_eq!(take("PORT"), port);
+    let arguments: Vec<_> = release
+        .arguments
+        .iter()
+        .map(|each| each.replace("{port}", &port))
+        .collect();
+    assert_eq!(unit::variable_words(&take("BGCTL_ARGS")), Ok(arguments));
+    let for_the_client = match &release.artifact {
+        Artifact::Image { image, .. } => {
+            assert_eq!(take("BGCTL_IMAGE"), image.to_string());
+            assert_run_options(release, &unit::variable_words(&take("BGCTL_RUN_ARGS")).unwrap())
+        }
+        Artifact::Program { path } => {
+            assert_eq!(take("BGCTL_EXEC"), path.as_str());
+            assert!(path.as_str().starts_with('/') && !path.as_str().contains('='));
+            Vec::new()
+        }
+    };
+    let own = release
+        .environment
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.clone()));
+    assert!(
+        variables
+            .into_iter()
+            .eq(own.filter(|(name, _)| !for_the_client.contains(name)))
+    );
+}
+
+/// The options of `docker run` are one for each thing, in their order; the names of the variables whose values are among them.
+fn assert_run_options(release: &Release, options: &[String]) -> Vec<String> {
+    let Artifact::Image {
+        volumes,
+        memory,
+        options: more,
+        credentials,
+        ..
+    } = &release.artifact
+    else {
+        panic!("a program has no options of docker run")
+    };
+    let prefixes = [
+        "--publish=127.0.0.1:",
+        "--label=bgctl.app=",
+        "--label=bgctl.color=",
+        "--label=bgctl.release=",
+    ];
+    let (fixed, rest) = options.split_at(prefixes.len());
+    assert!(
+        fixed
+            .iter()
+            .zip(prefixes)
+            .all(|(option, prefix)| option.starts_with(prefix)),
+        "{fixed:?}"
+    );
+    let (ours, rest) = rest.split_at(5);
+    assert!(
+        ours.iter()
+            .all(|option| option.starts_with("--env=") && !option["--env=".len()..].contains('='))
+    );
+    let (variables, rest) = rest.split_at(release.environment.len());
+    let mut for_the_client = Vec::new();
+    for (option, (name, value)) in variables.iter().zip(&release.environment) {
+        if *option == format!("--env={name}={value}") {
+            for_the_client.push(name.to_string());
+        } else {
+            assert_eq!(*option, format!("--env={name}"));
+        }
+    }
+    let (own, rest) = rest.split_at(rest.len() - more.len());
+    assert_eq!(rest, more);
+    assert_eq!(
+        own.len(),
+        volumes.len() + usize::from(memory.is_some()) + 2 * usize::from(*credentials)
+    );
+    assert!(
+        own.iter()
+            .zip(volumes)
+            .all(|(option, volume)| *option == format!("--volume={volume}"))
+    );
+    for_the_client
+}
