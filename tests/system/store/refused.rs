@@ -222,3 +222,17 @@ async fn unreachable() {
     assert!(error.contains(": no answer within 300ms\nhint: "), "{error}");
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
+
+#[tokio::test]
+async fn a_value_of_ten_megabytes_is_told_in_a_line() {
+    let etcd = Etcd::start("large", "--max-request-bytes 20971520");
+    let store = open(etcd.settings()).await.unwrap();
+    let created = store.create(&app("shop"), &ports()).await.unwrap();
+    let mut client = etcd_client::Client::connect([etcd.address()], None).await.unwrap();
+    client.put("/shop/else", vec![b'x'; 10 << 20], None).await.unwrap();
+    assert_eq!(store.get(&app("shop")).await.unwrap(), Some(created));
+    client.put("/shop/instance", vec![b'x'; 10 << 20], None).await.unwrap();
+    let error = told(&etcd, &store.get(&app("shop")).await.unwrap_err());
+    let start = "cannot use the cursor of shop in etcd: key /shop/instance: cannot use \"xxx";
+    assert!(error.starts_with(start) && error.len() < 1000, "{error}");
+}

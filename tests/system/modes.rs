@@ -1,0 +1,88 @@
+//! Owners and modes are those of the README's table, whatever the umask.
+
+use crate::app::App;
+use crate::host::Host;
+
+/// The rows of the table: each path, with APP and PORT in it, and its mode.
+fn documented() -> Vec<(String, String)> {
+    let readme = std::fs::read_to_string(crate::lock::repository().join("README.md")).unwrap();
+    let rows = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| what root owns |"))
+        .skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|')).flat_map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
+        let mode = cells[1].trim().trim_start_matches('0').to_owned();
+        let paths = cells[0].split('`').skip(1).step_by(2);
+        paths
+            .map(move |path| (path.to_owned(), mode.clone()))
+            .collect::<Vec<_>>()
+    });
+    rows.collect()
+}
+
+/// A path as the table has it.
+fn generic(path: &str, app: &str) -> String {
+    let id = if path.contains("/switches/") { "NUMBER" } else { "PORT" };
+    let mut generic = String::new();
+    for word in path.split_inclusive(['/', '.']) {
+        let name = word.trim_end_matches(['/', '.']);
+        let is_id = name.len() == 4 && name.bytes().all(|byte| byte.is_ascii_digit());
+        generic += &match name {
+            "p1" | "p2" => word.replace(name, "RELEASE"),
+            _ if is_id => word.replace(name, id),
+            _ => word.to_owned(),
+        };
+    }
+    generic.replace(app, "APP")
+}
+
+/// Every file and folder of an app; links have no mode.
+fn found(host: &Host, app: &App<'_>) -> Vec<(String, String)> {
+    let name = app.name();
+    let list = host.succeed(&format!(
+        "find /var/lib/bgctl -maxdepth 0 -printf '%p %m %U:%G\\n'; \
+         find /var/lib/bgctl/{name} /etc/bgctl/apps/{name}.toml /etc/systemd/system/{name}@.service \
+         /etc/systemd/system/bgctl-switch@.service /etc/systemd/system/nginx.service.d/bgctl.conf \
+         /etc/nginx/sites-enabled/{name}.conf ! -type l -printf '%p %m %U:%G\\n'"
+    ));
+    let lines = list.lines().map(|line| {
+        let (path, rest) = line.split_once(' ').unwrap();
+        let (mode, owner) = rest.split_once(' ').unwrap();
+        assert_eq!(owner, "0:0", "{line}");
+        (generic(path, name), mode.to_owned())
+    });
+    lines.collect()
+}
+
+#[test]
+fn no_umask_changes_who_may_read_what() {
+    let host = Host::with_programs();
+    let documented = documented();
+    for (name, port, umask) in [("tight", 9192, "0777"), ("loose", 9194, "0000")] {
+        let app = App::program(&host, name, port);
+        app.write_manifest();
+        let worker = format!("/etc/systemd/system/bgctl-switch@{name}.service.d/umask.conf");
+        host.copy_in(&worker, &format!("[Service]\nUMask={umask}\n"));
+        let stir = host.stir();
+        host.succeed(&format!("umask {umask}; bgctl install {}", app.manifest()));
+        drop(stir);
+        for release in ["p1", "p2"] {
+            host.succeed(&format!("umask {umask}; bgctl switch {name} --release {release}"));
+        }
+        app.is_served_by("p2", "green");
+        let mut found = found(&host, &app);
+        found.sort();
+        found.dedup();
+        for each in &found {
+            assert!(documented.contains(each), "umask {umask}: {each:?} is not documented");
+        }
+        for each in &documented {
+            assert!(found.contains(each), "umask {umask}: {each:?} is not so: {found:#?}");
+        }
+        host.succeed(&format!(
+            "bgctl uninstall {name} --yes && rm -r {}",
+            worker.rsplit_once('/').unwrap().0
+        ));
+    }
+}
