@@ -140,7 +140,7 @@ fn refusals_of_a_switch() {
     assert_text(
         "refusals-of-a-switch",
         &[
-            refused("not installed", ask(&release("r2"), &not_installed())),
+            refused("no cursor", ask(&release("r2"), &not_installed())),
             refused("a switch is open", ask(&release("r2"), &busy(serving(Color::Blue)))),
             refused("the name is taken", ask(&other, &serving(Color::Blue))),
         ]
@@ -154,7 +154,7 @@ fn refusals_of_a_rollback() {
     assert_text(
         "refusals-of-a-rollback",
         &[
-            refused("not installed", ask(None, &not_installed())),
+            refused("no cursor", ask(None, &not_installed())),
             refused("never switched", ask(None, &fresh())),
             refused("switched once", ask(None, &serving(Color::Blue))),
             refused("a switch is open", ask(None, &busy(cold()))),

@@ -9,7 +9,7 @@ use super::{ByColor, Color, Release, ReleaseId, Stored, SwitchId};
 /// One look at an app on its host; a plan is made from this and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// The cursor; none where the app is not installed.
+    /// The cursor; none where the app has none.
     pub cursor: Option<Stored>,
     /// The color that nginx sends requests to, by its flag.
     pub serving: Option<Color>,

@@ -5,9 +5,15 @@ use crate::model::{AppName, Invalid, OpenSwitch, ReleaseId};
 /// A plan that was not made, and why; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The app has no cursor on this host.
+    /// The app has no manifest on this host.
     #[error("cannot find {app}: it is not installed")]
     NotInstalled {
+        /// The app.
+        app: AppName,
+    },
+    /// The app is installed, and has no cursor.
+    #[error("cannot switch {app}: its cursor is missing")]
+    NoCursor {
         /// The app.
         app: AppName,
     },
@@ -71,6 +77,7 @@ impl Refusal {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotInstalled { app } => format!("install it first: bgctl install {app}.toml"),
+            Self::NoCursor { app } => format!("bgctl repair {app}"),
             Self::Busy { app, .. } => format!("follow it: bgctl switch {app} --follow"),
             Self::NothingToGoBackTo { app } => format!("see what there is: bgctl status {app}"),
             Self::UnknownRelease { known, .. } if known.is_empty() => return None,

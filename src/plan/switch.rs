@@ -4,7 +4,7 @@ use crate::model::{ActiveState, App, Color, InstanceState, Observed, Release, Re
 
 use super::{OnFailure, Plan, PlannedStep, Refusal, Step, Verb};
 
-/// Plans to make `release` active. Refuses where the app is not installed or a switch is open.
+/// Plans to make `release` active. Refuses where the app has no cursor or a switch is open.
 pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan, Refusal> {
     let taken = find(&release.id, observed);
     if taken.is_some_and(|known| !known.same_content(release)) {
@@ -74,7 +74,7 @@ fn installed<'a>(app: &App, observed: &'a Observed) -> Result<&'a Stored, Refusa
     observed
         .cursor
         .as_ref()
-        .ok_or_else(|| Refusal::NotInstalled { app: app.name.clone() })
+        .ok_or_else(|| Refusal::NoCursor { app: app.name.clone() })
 }
 
 fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed, reach: Reach) -> Result<Plan, Refusal> {

@@ -57,6 +57,8 @@ fn what_users_do_not_notice_is_put_right_and_they_do_not_notice_that_either() {
     ];
     // Said, and not done.
     host.succeed(hands[3].0);
+    let refused = app.try_switch("v3").expect(3);
+    assert!(refused.stderr.contains("hint: bgctl repair hands"), "{refused:?}");
     let dry = app.bgctl("repair", "--dry-run").expect(0);
     assert!(
         dry.stdout.contains("would  make the cursor say green with v2"),

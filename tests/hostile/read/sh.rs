@@ -6,6 +6,11 @@ pub fn assignments(text: &str) -> Result<Vec<(String, String)>, String> {
     let mut chars = text.chars();
     let mut all = Vec::new();
     loop {
+        // A comment ends with its line (XCU 2.3, rule 9).
+        if chars.as_str().starts_with('#') {
+            let _comment = chars.by_ref().find(|c| *c == '\n');
+            continue;
+        }
         let name: String = chars.by_ref().take_while(|c| *c != '=').collect();
         if name.is_empty() {
             return Ok(all);
