@@ -300,7 +300,7 @@ fn a_host_goes_back_alone_and_tells_the_store_later() {
     );
     assert_eq!(
         problem(&ahead, "this host moved")["repair"],
-        "systemctl start bgctl-switch@shop",
+        "systemctl start bgctl-switch@shop.service",
         "{ahead:#}"
     );
     for (path, mode) in crate::modes::documented("| with etcd: ") {
