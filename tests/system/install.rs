@@ -14,9 +14,9 @@ pub fn lone_host() -> Host {
 /// Until the returned value is dropped the host is this test's alone, and as it was before any other.
 pub fn alone(host: &Host) -> Lock {
     let alone = host.alone();
-    // Only a test that failed leaves anything.
+    // Only a test that failed leaves anything, but for the folders that uninstalling leaves as well.
     host.succeed(
-        "rm -f /etc/nginx/sites-enabled/broken.conf; for app in $(ls /etc/bgctl/apps 2>/dev/null); do \
+        "mkdir -p /var/lib/bgctl /run/bgctl; rm -f /etc/nginx/sites-enabled/broken.conf; for app in $(ls /etc/bgctl/apps 2>/dev/null); do \
          bgctl uninstall ${app%.toml} --yes; done; rm -f /etc/nginx/sites-enabled/* /etc/systemd/system/foreign@.service; \
          systemctl start docker-registry etcd",
     );

@@ -121,16 +121,20 @@ pub fn throughput(port: u16, host: &str, seconds: u32) -> eyre::Result<Throughpu
     let said = sh(&format!(
         "wrk --threads 1 --connections 64 --duration {seconds}s --latency --header 'Host: {host}' http://127.0.0.1:{port}/api/instance"
     ))?;
-    let after = |word: &str| {
-        let rest = said.split_once(word)?.1;
-        rest.split_whitespace().next().map(str::to_owned)
-    };
     eyre::ensure!(!said.contains("Non-2xx"), "wrk got errors on port {port}: {said}");
-    let per_second = after("Requests/sec:").and_then(|number| number.parse().ok());
-    let p99 = after("99%").and_then(|text| wrk_time(&text));
-    Ok(Throughput {
-        per_second: per_second.ok_or_else(|| eyre::eyre!("cannot read what wrk said: {said}"))?,
-        p99: p99.ok_or_else(|| eyre::eyre!("cannot read what wrk said: {said}"))?,
+    read_wrk(&said).ok_or_else(|| eyre::eyre!("cannot read what wrk said: {said}"))
+}
+
+/// The figures that wrk printed, each on a line that starts with its name.
+fn read_wrk(said: &str) -> Option<Throughput> {
+    let value = |name: &str| {
+        said.lines()
+            .find_map(|line| line.trim().strip_prefix(name))
+            .map(str::trim)
+    };
+    Some(Throughput {
+        per_second: value("Requests/sec:")?.parse().ok()?,
+        p99: wrk_time(value("99%")?)?,
     })
 }
 
@@ -150,6 +154,15 @@ fn wrk_time(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_of_wrk() {
+        let said = "  Thread Stats   Avg      Stdev     Max   +/- Stdev\n    Latency     1.67ms    0.93ms   9.33ms   85.99%\n  \
+                    Latency Distribution\n     90%    2.50ms\n     99%    5.43ms\nRequests/sec:  39211.21\n";
+        let read = read_wrk(said).unwrap();
+        assert_eq!((read.per_second, read.p99), (39_211.21, 5.43));
+        assert!(read_wrk("").is_none());
+    }
 
     #[test]
     fn times_of_wrk() {

@@ -12,7 +12,7 @@ use crate::load::{Load, Report};
 /// Short requests a second.
 const RATE: u32 = 500;
 /// Websockets have no end of their own: with them each drain comes to its limit.
-const DRAIN: &str = "[drain]\ntimeout = \"1500ms\"\n";
+const DRAIN: &str = "[drain]\ntimeout = \"1200ms\"\n";
 /// Downloads are shorter than that limit: what is longer is what the limit is there to cut.
 const DOWNLOAD: &str = "--transfer-seconds=0.8";
 /// Uploads are longer than a whole switch: no drain need wait for them, because nginx looks at the flag a second time.
