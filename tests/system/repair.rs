@@ -232,7 +232,9 @@ fn what_a_disk_damaged_is_named_and_never_used() {
         app.is_served_by("p2", "green");
     }
     // The release that could be gone back to, and the journal that says which one that is.
-    host.succeed(&format!("sed -i 's/9/8/' {state}/releases/p1.json"));
+    host.succeed(&format!(
+        "sed -i '/created/s/20/21/' {state}/releases/p1.json && grep -q 'created.*21' {state}/releases/p1.json"
+    ));
     let refused = app.bgctl("rollback", "").expect(3);
     assert!(
         refused
