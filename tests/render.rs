@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not there")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use bgctl::config::manifest;
 use bgctl::model::{
-    App, AppName, Artifact, Color, Digest, DockerSettings, PinnedImage, Release, ReleaseId, Runtime, UnitName,
+    App, AppName, Color, Digest, DockerSettings, Pinned, PinnedImage, Release, ReleaseId, Runtime, UnitName,
 };
 use bgctl::render::{self, seal};
 use camino::Utf8Path;
@@ -51,31 +52,18 @@ fn site(app: &App) -> String {
 
 /// The first release of an app, as a switch would make it.
 fn release(app: &App) -> Release {
-    let artifact = match &app.run.runtime {
-        Runtime::Docker(docker) => Artifact::Image {
+    let pinned = match &app.run.runtime {
+        Runtime::Docker(docker) => Pinned::Image {
             reference: docker.image.clone(),
             image: PinnedImage::Registry {
                 repository: docker.image.repository().parse().unwrap(),
                 digest: Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap(),
             },
-            container_port: docker.container_port,
-            volumes: docker.volumes.clone(),
-            memory: app.run.memory,
-            options: docker.options.clone(),
-            credentials: !app.run.credentials.is_empty(),
         },
-        Runtime::Program(program) => Artifact::Program {
-            path: program.path.clone(),
-        },
+        Runtime::Program(program) => Pinned::Program(program.path.clone()),
     };
-    Release {
-        id: ReleaseId::numbered(1),
-        created: jiff::Timestamp::UNIX_EPOCH,
-        artifact,
-        arguments: app.run.arguments.clone(),
-        environment: app.run.environment.clone(),
-        health: app.health.clone(),
-    }
+    let (id, created) = (ReleaseId::numbered(1), jiff::Timestamp::UNIX_EPOCH);
+    Release::new(app, id, created, pinned, BTreeMap::new()).unwrap()
 }
 
 /// Name and contents of every file of an app.

@@ -1,7 +1,9 @@
 //! A manifest.
 
+use std::collections::BTreeMap;
+
 use bgctl::config::manifest::{self, masked};
-use bgctl::model::{Artifact, Digest, PinnedImage, Release, ReleaseId, Runtime};
+use bgctl::model::{Digest, Pinned, PinnedImage, Release, ReleaseId, Runtime};
 
 use super::rendered;
 
@@ -49,28 +51,15 @@ fn assert_masked(text: &str) {
 
 /// The first release of an app, as a switch would make it.
 fn release(app: &bgctl::model::App) -> Release {
-    let artifact = match &app.run.runtime {
-        Runtime::Docker(docker) => Artifact::Image {
+    let pinned = match &app.run.runtime {
+        Runtime::Docker(docker) => Pinned::Image {
             reference: docker.image.clone(),
             image: PinnedImage::Local {
                 id: Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap(),
             },
-            container_port: docker.container_port,
-            volumes: docker.volumes.clone(),
-            memory: app.run.memory,
-            options: docker.options.clone(),
-            credentials: !app.run.credentials.is_empty(),
         },
-        Runtime::Program(program) => Artifact::Program {
-            path: program.path.clone(),
-        },
+        Runtime::Program(program) => Pinned::Program(program.path.clone()),
     };
-    Release {
-        id: ReleaseId::numbered(1),
-        created: jiff::Timestamp::UNIX_EPOCH,
-        artifact,
-        arguments: app.run.arguments.clone(),
-        environment: app.run.environment.clone(),
-        health: app.health.clone(),
-    }
+    let (id, created) = (ReleaseId::numbered(1), jiff::Timestamp::UNIX_EPOCH);
+    Release::new(app, id, created, pinned, BTreeMap::new()).unwrap()
 }

@@ -13,10 +13,9 @@ use crate::cli::report::Exit;
 use crate::host::install::{self, installed};
 use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
-use crate::host::{flag, known};
+use crate::host::{flag, known, machine};
 use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, SwitchId, UnitName};
-
-use super::ask;
+use crate::store::Store;
 
 /// An app in one line.
 #[derive(Debug, Serialize)]
@@ -46,7 +45,11 @@ pub async fn run(context: &Context, json: bool) -> eyre::Result<Exit> {
 async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let layout = &context.layout;
     let apps = installed(layout)?;
-    let mut cursors = ask(context, async |store| store.list().await).await;
+    let list = async {
+        let store = Store::open(&context.settings()?.store, &layout.state()).await?;
+        store.list().await
+    };
+    let mut cursors = machine::ask(list).await;
     if let Err(error) = &cursors {
         output::warning(&format!(
             "the cursors are not known, what this host last knew of them follows: {error:#}"

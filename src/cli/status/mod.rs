@@ -3,9 +3,6 @@
 mod all;
 mod one;
 
-use crate::host::machine::PATIENCE;
-use crate::store::Store;
-
 use super::args;
 use super::context::Context;
 use super::report::Exit;
@@ -16,12 +13,4 @@ pub async fn run(context: &Context, verb: &args::Status) -> eyre::Result<Exit> {
         Some(app) => one::run(context, context.app(app)?, verb.json).await,
         None => all::run(context, verb.json).await,
     }
-}
-
-/// Asks the store; fails where it does not answer soon.
-async fn ask<T>(context: &Context, question: impl AsyncFnOnce(Store) -> eyre::Result<T>) -> eyre::Result<T> {
-    let settings = context.settings()?.store;
-    let ask = async { question(Store::open(&settings, &context.layout.state()).await?).await };
-    let answer = tokio::time::timeout(PATIENCE, ask).await;
-    answer.unwrap_or_else(|_| Err(eyre::eyre!("the store does not answer within {PATIENCE:?}")))
 }

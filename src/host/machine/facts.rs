@@ -16,7 +16,13 @@ use crate::render;
 use super::{Machine, host_name};
 
 /// How long the store may take to answer who only looks: they want to know now what there is to know.
-pub const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Asks the store for who only looks; fails where it does not answer within 1.5 s.
+pub async fn ask<T>(question: impl Future<Output = eyre::Result<T>>) -> eyre::Result<T> {
+    let answer = tokio::time::timeout(PATIENCE, question).await;
+    answer.unwrap_or_else(|_| Err(eyre::eyre!("the store does not answer within {PATIENCE:?}")))
+}
 
 impl Machine {
     /// Looks at everything; `files` are those of the app as it was installed. What is damaged is a fact; fails where
@@ -70,11 +76,9 @@ impl Machine {
         })
     }
 
-    /// The cursor; fails where the store does not tell within [`PATIENCE`].
+    /// The cursor; fails where the store does not tell soon, see [`ask`].
     async fn cursor_fact(&self) -> eyre::Result<CursorFact> {
-        let ask = async { self.store().await?.get(&self.app.name).await };
-        let answer = tokio::time::timeout(PATIENCE, ask).await;
-        match answer.unwrap_or_else(|_| Err(eyre::eyre!("the store does not answer within {PATIENCE:?}"))) {
+        match ask(async { self.store().await?.get(&self.app.name).await }).await {
             Ok(Some(stored)) => {
                 self.saw(Some(stored.clone()));
                 Ok(CursorFact::Is(stored))

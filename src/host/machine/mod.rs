@@ -31,7 +31,7 @@ use crate::host::systemd::{self, Systemd};
 use crate::host::{flag, known, logs, probe, tell, verify};
 
 pub use cursor::{Published, claim_of};
-pub use facts::PATIENCE;
+pub use facts::ask;
 
 /// How many lines of its log a failed instance shows.
 const LOG_LINES: usize = 15;

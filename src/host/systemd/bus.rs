@@ -77,8 +77,6 @@ pub(super) trait Unit {
     #[zbus(property(emits_changed_signal = "false"))]
     fn fragment_path(&self) -> zbus::Result<String>;
     #[zbus(property(emits_changed_signal = "false"))]
-    fn drop_in_paths(&self) -> zbus::Result<Vec<String>>;
-    #[zbus(property(emits_changed_signal = "false"))]
     fn need_daemon_reload(&self) -> zbus::Result<bool>;
     #[zbus(property(emits_changed_signal = "false"))]
     fn state_change_timestamp(&self) -> zbus::Result<u64>;

@@ -23,9 +23,7 @@ pub struct UnitState {
     pub invocation: Option<String>,
     /// The file it comes from.
     pub fragment: Option<Utf8PathBuf>,
-    /// The drop-in files that were added to that.
-    pub drop_ins: Vec<Utf8PathBuf>,
-    /// Whether these files changed since systemd read them.
+    /// Whether that or its drop-ins changed since systemd read them.
     pub needs_reload: bool,
     /// What it last said about itself (`sd_notify(3)`, `STATUS=`).
     pub status_text: Option<String>,
@@ -82,13 +80,12 @@ impl std::fmt::Display for MainExit {
 
 impl UnitState {
     pub(super) async fn read(unit: &UnitProxy<'_>, service: &ServiceProxy<'_>) -> eyre::Result<Self> {
-        let (load, active, sub, description, fragment, drop_ins, needs_reload, since, invocation) = tokio::try_join!(
+        let (load, active, sub, description, fragment, needs_reload, since, invocation) = tokio::try_join!(
             unit.load_state(),
             unit.active_state(),
             unit.sub_state(),
             unit.description(),
             unit.fragment_path(),
-            unit.drop_in_paths(),
             unit.need_daemon_reload(),
             unit.state_change_timestamp(),
             unit.invocation_id(),
@@ -110,7 +107,6 @@ impl UnitState {
             since: timestamp(since)?,
             invocation: (!invocation.is_empty()).then(|| hex(&invocation)),
             fragment: some(fragment).map(Into::into),
-            drop_ins: drop_ins.into_iter().map(Into::into).collect(),
             needs_reload,
             status_text: some(status_text),
             memory: (memory != u64::MAX).then_some(memory),
