@@ -78,6 +78,7 @@ async fn follow(
     watch: Watch,
 ) -> eyre::Result<Ended> {
     let mut steps = Steps::new(!watch.json);
+    let mut systemd = systemd.clone();
     let mut asked = Instant::now();
     let mut away = None;
     let (mut entries, mut grown) = (0, Instant::now());
@@ -101,7 +102,14 @@ async fn follow(
             }
             (next, _) if asked.elapsed() > ALIVE => {
                 asked = Instant::now();
-                if !is_down(systemd, app).await? || switches.read(id)? != record {
+                // A bus that was restarted has closed every connection, and a switch goes on all the same.
+                if systemd.is_cut_off()
+                    && let Ok(again) = Systemd::connect().await
+                {
+                    systemd = again;
+                }
+                let looked = is_down(&systemd, app).await;
+                if matches!(looked, Ok(false)) || switches.read(id)? != record {
                     away = None;
                     continue;
                 }
@@ -113,7 +121,7 @@ async fn follow(
                 }
                 let is_over = away.get_or_insert_with(Instant::now).elapsed() > AWAY;
                 if is_over && switches.open_id()?.as_ref() == Some(id) {
-                    return Err(stopped(app, id));
+                    return Err(looked.err().unwrap_or_else(|| stopped(app, id)));
                 }
             }
             _ => {}

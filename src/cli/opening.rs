@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 
 use crate::files;
+use crate::host::leftovers;
 use crate::host::machine::{Machine, Published, host_name};
 use crate::host::releases::Releases;
 use crate::host::switches::Switches;
@@ -140,13 +141,18 @@ impl Opening {
 async fn open(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Result<()> {
     switches.begin(plan)?;
     let started = follow::start_worker(systemd, &plan.app).await;
-    if started.is_err() && switches.read(&plan.switch)?.entries.is_empty() {
-        switches.close()?;
+    if started.is_err() {
+        switches.close_unbegun()?;
+        // A worker began it all the same, and if it died, it is started again.
+        if switches.open_id()?.as_ref() == Some(&plan.switch) {
+            return Ok(());
+        }
     }
     started
 }
 
-/// The app's lock, for as long as the returned value lives. Fails with [`Busy`], which names who has it, where it is taken.
+/// The app's lock, for as long as the returned value lives; what a bgctl left that was killed while it had the lock is put away.
+/// Fails with [`Busy`], which names who has it, where it is taken.
 pub fn lock(context: &Context, app: &AppName, verb: &str) -> eyre::Result<files::Lock> {
     let path = context.layout.lock(app);
     let Some(mut lock) = files::Lock::try_take(&path)? else {
@@ -157,6 +163,8 @@ pub fn lock(context: &Context, app: &AppName, verb: &str) -> eyre::Result<files:
     lock.sign(&format!(
         "bgctl {verb} (process {process}) is at work on it since {since:.0}"
     ))?;
+    Switches::new(&context.layout, app).close_unbegun()?;
+    leftovers::sweep_state(&context.layout, app)?;
     Ok(lock)
 }
 
@@ -196,6 +204,16 @@ pub fn refuse_open_switch(context: &Context, app: &AppName) -> eyre::Result<()> 
         Some(open) => Err(Refusal::Busy { app: app.clone(), open }.into()),
         None => Ok(()),
     }
+}
+
+/// Fails as taking the app's lock and [`refuse_open_switch`] do, before anything takes its time; both are to be done again
+/// when it has.
+pub fn refuse_busy(context: &Context, app: &AppName, verb: &str) -> eyre::Result<()> {
+    // Without a folder of state nobody is at work.
+    if context.layout.app(app).is_dir() {
+        drop(lock(context, app, verb)?);
+    }
+    refuse_open_switch(context, app)
 }
 
 /// What became of a promote that was deferred.

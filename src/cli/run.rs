@@ -7,7 +7,7 @@ use crate::files;
 use crate::host::machine::{Published, claim_of};
 use crate::host::releases::{self, Releases};
 use crate::host::switches::Switches;
-use crate::host::{boot_id, deferred};
+use crate::host::{boot_id, deferred, leftovers};
 use crate::journal::Event;
 use crate::model::{App, AppName, Color, SwitchId};
 
@@ -53,6 +53,10 @@ async fn take_up(context: &Context, verb: &args::Run, switches: &Switches, id: &
         ))
         .into());
     };
+    // It was closed meanwhile, and nothing of it was begun.
+    if switches.open_id()?.as_ref() != Some(id) {
+        return Ok(Exit::Done);
+    }
     // Whatever goes wrong from here on has not to do with the plan: another worker may be luckier.
     let outcome = go_on(context, verb, switches, id)
         .await
@@ -70,6 +74,9 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
 
     let mut events: Vec<_> = record.events().cloned().collect();
     events.push(machine.record(Event::Resumed { boot: boot_id()? })?.event);
+    if switches.is_to_be_aborted(id)? && record.can_be_taken_back() && !events.contains(&Event::AbortRequested) {
+        events.push(machine.record(Event::AbortRequested)?.event);
+    }
     let keeper = machine.keeper(claim_of(plan));
     let outcome = tokio::select! {
         outcome = engine::run(plan, events, &mut machine) => outcome?,
@@ -77,12 +84,12 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
     };
     // Who is told that it has ended may begin on another host at once.
     machine.release_claim().await;
+    // While the switch is open: what a worker leaves that is killed here is put away by the next one.
+    machine.remember();
     match outcome {
         Outcome::Done | Outcome::RolledBack => close(context, &app, switches)?,
         Outcome::Stuck => {}
     }
-    // Nobody waits for this any more.
-    machine.remember();
     Ok(outcome)
 }
 
@@ -119,6 +126,7 @@ async fn opened(switches: &Switches) {
 
 /// Closes the switch and forgets the releases that no switch on record is about, and that no color would run.
 fn close(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
+    leftovers::sweep_state(&context.layout, &app.name)?;
     switches.close()?;
     let mut keep = switches.releases()?;
     for color in Color::BOTH {

@@ -13,7 +13,7 @@ use crate::plan::{self, Plan, Verb};
 
 use super::args;
 use super::context::Context;
-use super::opening::{Opening, refuse_open_switch};
+use super::opening::{Opening, refuse_busy};
 use super::report::Exit;
 use super::{follow, pull};
 
@@ -25,8 +25,8 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
         return follow_open(context, &verb.app, verb.watch).await;
     }
     context.refuse_edited(&verb.app)?;
-    // Both are looked at again under the lock; here they spare a pull that is for nothing.
-    refuse_open_switch(context, &verb.app)?;
+    // It is asked again when the plan is made; here it spares a pull that is for nothing.
+    refuse_busy(context, &verb.app, Verb::Switch.as_str())?;
     let env_file = app
         .run
         .env_file

@@ -9,7 +9,7 @@ use crate::model::{AppName, Color, Hinted, Settings, StoreSettings};
 use super::args;
 use super::context::Context;
 use super::install::{explain, program};
-use super::opening::{busy, lock, own_claim, refuse_open_switch};
+use super::opening::{busy, lock, own_claim, refuse_busy, refuse_open_switch};
 use super::output;
 use super::report::Exit;
 use super::signals::Signals;
@@ -19,7 +19,7 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     context.require_root_on_host("uninstall")?;
     let app = context.app(&verb.app)?;
     let (settings, layout) = (context.settings()?, &context.layout);
-    refuse_open_switch(context, &app.name)?;
+    refuse_busy(context, &app.name, "uninstall")?;
     let manifest = files::read(&layout.manifest(&app.name))?.unwrap_or_default();
     let written = Files::of(&app, &manifest, &settings, layout, &program()?)?;
     written.refuse_kept(&app.name, &layout.template_unit(&app.name))?;

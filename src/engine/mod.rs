@@ -1,7 +1,7 @@
 //! The one loop that takes a switch from event to event, and the seam to the machine.
 
 use crate::journal::{Entry, Event, Failure, Next, next};
-use crate::model::{NotDone, Observed};
+use crate::model::{CutOff, NotDone, Observed};
 use crate::plan::{Plan, Step};
 
 /// What a switch needs of the machine it runs on.
@@ -10,7 +10,8 @@ pub trait Effects {
     fn observe(&self) -> impl Future<Output = eyre::Result<Observed>>;
 
     /// Performs a step; a note about it where there is something worth knowing. Can be called twice for the same step.
-    /// Fails with what could not be done, for an operator; with [`NotDone`] where for certain nothing has changed.
+    /// Fails with what could not be done, for an operator; with [`NotDone`] where for certain nothing has changed, with
+    /// [`CutOff`] where nothing can be told of the step.
     fn perform(&self, plan: &Plan, step: &Step) -> impl Future<Output = eyre::Result<Option<String>>>;
 
     /// Puts an event on disk, at the present time. Nothing runs before its event is there.
@@ -34,8 +35,8 @@ pub enum Outcome {
     Stuck,
 }
 
-/// Takes a switch on from `events` to its end. Fails where its own journal cannot be written; a step that fails is not
-/// an error of this function but an event.
+/// Takes a switch on from `events` to its end. Fails where its own journal cannot be written, and with [`CutOff`]; a step
+/// that fails is not an error of this function but an event.
 pub async fn run(plan: &Plan, events: Vec<Event>, effects: &mut impl Effects) -> eyre::Result<Outcome> {
     let mut events = events;
     loop {
@@ -62,6 +63,7 @@ async fn advance(plan: &Plan, step: usize, events: &mut Vec<Event>, effects: &mu
     effects.announce(&planned.step.to_string());
     Ok(match effects.perform(plan, &planned.step).await {
         Ok(note) => Event::Done { step, note },
+        Err(error) if error.is::<CutOff>() => return Err(error),
         Err(error) => Event::Failed {
             step,
             untouched: error.is::<NotDone>(),
@@ -85,6 +87,9 @@ async fn take_back(
     {
         effects.announce(&format!("undo: {undo}"));
         if let Err(error) = effects.perform(plan, undo).await {
+            if error.is::<CutOff>() {
+                return Err(error);
+            }
             return Ok(Event::UndoFailed {
                 step,
                 failure: Failure::from(&error),

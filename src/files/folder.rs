@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use camino::Utf8Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 /// Where a host keeps bgctl's state (see `Layout::state`), below any root.
 const STATE: &str = "var/lib/bgctl";
@@ -98,6 +99,13 @@ impl Folder {
         self.0.sync_all()
     }
 
+    /// The names in it, in no order.
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+        let entries = rustix::fs::Dir::read_from(self)?;
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.collect()
+    }
+
     pub(super) fn mode(&self) -> io::Result<u32> {
         Ok(self.0.metadata()?.permissions().mode() & 0o7777)
     }
@@ -122,7 +130,7 @@ impl Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let temporary = format!(".{name}.{}-{count}", std::process::id());
+            let temporary = temporary_name(name, std::process::id(), count);
             match make(&temporary) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -139,6 +147,19 @@ impl Folder {
             }
         }
     }
+}
+
+fn temporary_name(name: &str, process: u32, count: u32) -> String {
+    format!(".{name}.{process}-{count}")
+}
+
+/// What a temporary name will be, and the process that gave it; none where it is no temporary name.
+pub(super) fn named_by(temporary: &str) -> Option<(&str, Pid)> {
+    let (name, numbers) = temporary.strip_prefix('.')?.rsplit_once('.')?;
+    let (process, count) = numbers.split_once('-')?;
+    count.parse::<u32>().ok()?;
+    let process = Pid::from_raw(process.parse().ok()?)?;
+    Some((name, process))
 }
 
 impl AsFd for Folder {

@@ -15,7 +15,7 @@ use eyre::WrapErr as _;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use self::folder::{Folder, name_of, open};
+use self::folder::{Folder, name_of, named_by, open};
 pub use self::lock::Lock;
 
 /// The most that is read of a file, bytes: no file of bgctl's comes near it.
@@ -205,16 +205,32 @@ pub fn names_in(folder: &Utf8Path) -> eyre::Result<Vec<String>> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             folder => folder?,
         };
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&folder)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
-                names.push(name);
-            }
-        }
+        let mut names = folder.names()?;
+        names.retain(|name| !name.starts_with('.'));
         Ok(names)
     };
     list().wrap_err_with(|| format!("cannot list {folder}"))
+}
+
+/// Removes from a folder the temporary files of [`write`] and [`symlink`] whose process was killed before it gave them their
+/// names, of those names that `is_ours` says.
+pub fn sweep(folder: &Utf8Path, is_ours: impl Fn(&str) -> bool) -> eyre::Result<()> {
+    let sweep = || -> std::io::Result<()> {
+        let opened = match Folder::open(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        for temporary in opened.names()? {
+            let Some((name, process)) = named_by(&temporary) else {
+                continue;
+            };
+            if is_ours(name) && rustix::process::test_kill_process(process) == Err(Errno::SRCH) {
+                opened.remove(&temporary)?;
+            }
+        }
+        Ok(())
+    };
+    sweep().wrap_err_with(|| format!("cannot remove what was left over in {folder}"))
 }
 
 /// Puts a folder's changes on disk: files made, removed and renamed in it.
@@ -268,6 +284,35 @@ mod tests {
         assert_eq!(mode_of(&path).unwrap(), 0o644);
         assert_eq!(read(&path).unwrap().as_deref(), Some("A=2\n"));
         assert_eq!(names_in(&dir).unwrap(), ["9001.env"], "no temporary file is left");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_swept() {
+        let (_guard, dir) = folder();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let (dead, alive) = (dead.id(), std::process::id());
+        let kept = [
+            format!(".9001.env.{alive}-0"),
+            format!(".other.{dead}-0"),
+            format!(".9001.env.{dead}-x"),
+            format!("9001.env.{dead}-0"),
+            ".9001.env".to_owned(),
+        ];
+        for name in kept
+            .iter()
+            .chain(&[format!(".9001.env.{dead}-0"), format!(".9001.env.{dead}-17")])
+        {
+            fs_err::write(dir.join(name), "").unwrap();
+        }
+        sweep(&dir, |name| name == "9001.env").unwrap();
+        let mut left = Folder::open(&dir).unwrap().names().unwrap();
+        left.retain(|name| name != "." && name != "..");
+        left.sort();
+        let mut kept = kept.to_vec();
+        kept.sort();
+        assert_eq!(left, kept);
+        sweep(&dir.join("none"), |_| true).unwrap();
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod http;
 pub mod install;
 pub mod known;
 pub mod layout;
+pub mod leftovers;
 pub mod logs;
 pub mod machine;
 pub mod nginx;

@@ -1,4 +1,5 @@
-//! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished.
+//! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished. Beside that
+//! one is `NNNN.abort` where a person asked to take it back.
 
 use std::io::{Seek as _, Write as _};
 
@@ -77,6 +78,16 @@ impl Switches {
         files::symlink_unsynced(Utf8Path::new(&target), &self.link).map(drop)
     }
 
+    /// Asks the worker that takes the open switch up next to take it back.
+    pub fn ask_to_abort(&self, id: &SwitchId) -> eyre::Result<()> {
+        files::write(&self.abort(id), "", 0o600)
+    }
+
+    /// Whether somebody asked for that.
+    pub fn is_to_be_aborted(&self, id: &SwitchId) -> eyre::Result<bool> {
+        Ok(files::read_bytes(&self.abort(id))?.is_some())
+    }
+
     /// Closes the open switch, with its last event on disk.
     pub fn close(&self) -> eyre::Result<()> {
         if let Some(id) = self.open_id()? {
@@ -84,6 +95,22 @@ impl Switches {
         }
         files::remove(&self.link)?;
         self.prune()
+    }
+
+    /// Closes the open switch where no worker ever took it up: whoever opened it was killed before it had one. The app's
+    /// lock is held, as it is by who opens a switch until a worker lives.
+    pub fn close_unbegun(&self) -> eyre::Result<()> {
+        // What cannot be read is told by who needs it.
+        let Ok(Some(id)) = self.open_id() else { return Ok(()) };
+        // A worker that begins just now has it.
+        let Some(_lock) = files::Lock::try_take(&self.path(&id))? else {
+            return Ok(());
+        };
+        if self.read(&id).is_ok_and(|record| record.entries.is_empty()) {
+            tracing::warn!("closed switch {id} of {}: it was opened and never begun", self.app);
+            self.close()?;
+        }
+        Ok(())
     }
 
     /// Closes the open switch, whose journal cannot be read, and puts that aside.
@@ -165,12 +192,22 @@ impl Switches {
         for id in self.ids()?.into_iter().skip(KEPT) {
             files::remove(&self.path(&id))?;
         }
+        // Also one that came when its switch had just ended.
+        for name in files::names_in(&self.folder)? {
+            if name.strip_suffix(".abort").is_some() {
+                files::remove(&self.folder.join(name))?;
+            }
+        }
         Ok(())
     }
 
     /// The file of a switch.
     pub fn path(&self, id: &SwitchId) -> Utf8PathBuf {
         self.folder.join(format!("{id}.jsonl"))
+    }
+
+    fn abort(&self, id: &SwitchId) -> Utf8PathBuf {
+        self.folder.join(format!("{id}.abort"))
     }
 }
 

@@ -25,7 +25,7 @@ pub use image::{Digest, ImageRef, PinnedImage};
 pub use name::{AppName, EnvName, ReleaseId, SwitchId};
 pub use observed::{ActiveState, InstanceState, Observed, OpenSwitch};
 pub use path::{CredentialId, check_health_path, check_path, check_program};
-pub use problem::{Hint, Hinted, Invalid, NotDone};
+pub use problem::{CutOff, Hint, Hinted, Invalid, NotDone};
 pub use release::{Artifact, Pinned, Release};
 pub use sealed::Unreadable;
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};

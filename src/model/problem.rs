@@ -107,6 +107,26 @@ impl std::error::Error for NotDone {
     }
 }
 
+/// What cut this process off from what it works with, so that it cannot tell how anything goes: another process may be
+/// luckier.
+#[derive(Debug)]
+pub struct CutOff(eyre::Report);
+
+impl CutOff {
+    /// It shows by `error`.
+    pub fn new(error: eyre::Report) -> Self {
+        Self(error)
+    }
+}
+
+impl Display for CutOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for CutOff {}
+
 /// Attaches a hint to an error on its way up.
 pub trait Hint<T> {
     /// The same result; an error carries `hint` from here on.

@@ -68,6 +68,14 @@ impl<'h> App<'h> {
         self
     }
 
+    /// The same without a value of the manifest; the key is `TABLE.KEY`.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        let (table, key) = key.split_once('.').unwrap();
+        self.manifest[table].as_table_mut().unwrap().remove(key);
+        self
+    }
+
     /// Its host.
     pub fn host(&self) -> &'h Host {
         self.host
@@ -129,10 +137,24 @@ impl<'h> App<'h> {
 
     /// How bgctl is told to switch to a release: a tag of the demo app's images, or any name for the program.
     pub fn release(&self, release: &str) -> String {
-        match self.manifest["run"].get("image") {
-            Some(_) => format!("--image {IMAGE}:{release} --release {release}"),
-            None => format!("--release {release}"),
+        if self.is_container() {
+            format!("--image {IMAGE}:{release} --release {release}")
+        } else {
+            format!("--release {release}")
         }
+    }
+
+    /// Whether it runs as containers.
+    pub fn is_container(&self) -> bool {
+        self.manifest["run"].get("image").is_some()
+    }
+
+    /// The events of the last switch, as its journal has them, behind its plan.
+    #[track_caller]
+    pub fn journal(&self) -> Vec<Value> {
+        let last = format!("ls /var/lib/bgctl/{}/switches/*.jsonl | tail -n 1", self.name);
+        let text = self.host.succeed(&format!("cat $({last})"));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Makes a release active.

@@ -45,7 +45,7 @@ impl Load {
             "--post-share",
             "0.3",
             "--duration",
-            "300",
+            "1800",
         ])
         .args(options);
         load.arg("--stop-file")

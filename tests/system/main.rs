@@ -17,6 +17,8 @@ mod host;
 mod http;
 mod load;
 mod lock;
+mod settled;
+mod trap;
 
 mod abort;
 mod alone;
@@ -28,6 +30,7 @@ mod docker;
 mod etcd_away;
 mod follow;
 mod install;
+mod killed;
 mod modes;
 mod program;
 mod repair;

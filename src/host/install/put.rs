@@ -18,6 +18,7 @@ use super::{Failed, installed};
 use crate::files;
 use crate::host::flag;
 use crate::host::layout::Layout;
+use crate::host::leftovers;
 use crate::host::nginx::{Nginx, Proof};
 use crate::host::systemd::Systemd;
 use crate::model::{App, AppName, Color, Settings, UnitName};
@@ -81,6 +82,7 @@ impl Put<'_> {
     /// All that can be taken back.
     async fn put_site<'f>(&self, files: &'f Files, undo: &mut Undo<'f>, did: &mut Vec<String>) -> eyre::Result<()> {
         let (app, layout) = (self.app, self.layout);
+        leftovers::sweep_files(files)?;
         undo.make_dirs(&layout.run_dir())?;
         write_state(layout, &app.name)?;
         for change in files.units.iter().filter(|change| change.is_needed()) {

@@ -10,6 +10,7 @@ use super::{Failed, installed};
 use crate::files;
 use crate::host::flag;
 use crate::host::layout::Layout;
+use crate::host::leftovers;
 use crate::host::nginx::{self, Nginx};
 use crate::host::systemd::{self, Systemd};
 use crate::model::{App, Color, Settings, UnitName};
@@ -41,6 +42,7 @@ pub async fn remove(remove: &Remove<'_>, written: &Files) -> Result<Vec<Utf8Path
 
 impl Remove<'_> {
     async fn site(&self, written: &Files) -> eyre::Result<()> {
+        leftovers::sweep_files(written)?;
         let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
         let socket = self.layout.socket(&self.app.name);
         let is_removed = nginx.remove_site(&written.site.path).await?;

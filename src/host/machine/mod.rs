@@ -16,7 +16,7 @@ use eyre::WrapErr as _;
 use crate::engine::Effects;
 use crate::journal::{Entry, Event};
 use crate::model::{
-    ActiveState, App, ByColor, Claim, Color, Cursor, InstanceState, Known, Observed, Port, Release, ReleaseId,
+    ActiveState, App, ByColor, Claim, Color, Cursor, CutOff, InstanceState, Known, Observed, Port, Release, ReleaseId,
     Revision, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
@@ -277,14 +277,8 @@ impl Machine {
             .await?;
         self.systemd.reset_failed(&unit).await
     }
-}
 
-impl Effects for Machine {
-    async fn observe(&self) -> eyre::Result<Observed> {
-        self.look(async { self.store().await?.get(&self.app.name).await }).await
-    }
-
-    async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
+    async fn try_perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
         match step {
             Step::Pin { color, release } => self.pin(*color, release.as_ref())?,
             Step::Start { color } => self.start(*color).await?,
@@ -302,6 +296,19 @@ impl Effects for Machine {
             Step::Drain { color, timeout } => return self.drain(*color, *timeout).await,
         }
         Ok(None)
+    }
+}
+
+impl Effects for Machine {
+    async fn observe(&self) -> eyre::Result<Observed> {
+        self.look(async { self.store().await?.get(&self.app.name).await }).await
+    }
+
+    async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
+        match self.try_perform(plan, step).await {
+            Err(error) if self.systemd.is_cut_off() => Err(CutOff::new(error).into()),
+            performed => performed,
+        }
     }
 
     fn record(&mut self, event: Event) -> eyre::Result<Entry> {

@@ -94,6 +94,13 @@ impl Systemd {
         self.finish("start", unit, call, deadline, |_| true).await
     }
 
+    /// Stops a unit where it runs and starts it, in one job, which systemd brings to its end also where this program dies
+    /// meanwhile. Ends and fails as [`Systemd::launch`] does.
+    pub async fn relaunch(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
+        let call = self.manager.restart_unit(unit.as_str(), "replace");
+        self.finish("restart", unit, call, deadline, |_| true).await
+    }
+
     /// Stops a unit and waits until it is down; one that is down already is left alone, and so is one whose file is gone.
     /// Fails where its job ends otherwise, or not within `deadline`.
     pub async fn stop(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
@@ -216,6 +223,11 @@ impl Systemd {
             }))
         });
         services.collect()
+    }
+
+    /// Whether the bus closed the connection, as it does when it is restarted: nothing can be asked over it any more.
+    pub fn is_cut_off(&self) -> bool {
+        self.connection().is_closed()
     }
 
     fn connection(&self) -> &Connection {
