@@ -5,7 +5,7 @@ use crate::host::{Host, wait};
 
 #[test]
 fn with_etcd_registry_and_bgctl_gone_the_active_release_serves_also_after_a_power_cut() {
-    let mut host = Host::boot("alone");
+    let host = Host::boot("alone");
     host.push_images();
     host.succeed("mkdir /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
     App::docker(&host, "boxed", 9100).install().switch("v1");

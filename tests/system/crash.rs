@@ -90,7 +90,7 @@ fn workers_killed_again_and_again_still_bring_the_switch_to_its_end() {
 
 #[test]
 fn a_switch_goes_on_after_a_power_cut_at_any_moment() {
-    let mut host = Host::boot("power-cut");
+    let host = Host::boot("power-cut");
     host.push_images();
     for (port, name) in [(9100, "start"), (9102, "bake")] {
         App::docker(&host, name, port)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt, parent_id};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::http::{self, Response};
@@ -20,7 +21,7 @@ pub struct Host {
     /// The container.
     name: String,
     /// Where its nginx is reached.
-    address: IpAddr,
+    address: Mutex<IpAddr>,
     /// Whether it belongs to this test alone.
     is_own: bool,
 }
@@ -92,7 +93,7 @@ impl Host {
         if let Some(address) = address(&container) {
             let host = Self {
                 name: container.clone(),
-                address,
+                address: Mutex::new(address),
                 is_own: false,
             };
             if host.run("test -e /run/prepared").status == 0 {
@@ -125,7 +126,7 @@ impl Host {
         let address = address(container).expect("a host that was booted has an address");
         Self {
             name: container.to_owned(),
-            address,
+            address: Mutex::new(address),
             is_own: false,
         }
     }
@@ -161,7 +162,7 @@ impl Host {
 
     /// Its address, as seen from this machine.
     pub fn address(&self) -> IpAddr {
-        self.address
+        *self.address.lock().unwrap()
     }
 
     /// Runs a shell command in the host.
@@ -252,7 +253,7 @@ impl Host {
 
     /// Asks the host's nginx for a path of a site; none where there is no answer.
     pub fn try_get(&self, site: &str, path: &str) -> Option<Response> {
-        http::request(self.address, site, "GET", path, "", "")
+        http::request(self.address(), site, "GET", path, "", "")
     }
 
     /// Asks the host's nginx for a path of a site.
@@ -263,7 +264,7 @@ impl Host {
     }
 
     /// Reboots the host.
-    pub fn reboot(&mut self) {
+    pub fn reboot(&self) {
         self.power_off();
         self.power_on();
     }
@@ -275,10 +276,20 @@ impl Host {
     }
 
     /// Starts it again, and waits until all is up that should be.
-    pub fn power_on(&mut self) {
+    pub fn power_on(&self) {
+        self.plug_in();
+        self.wait_until_booted();
+    }
+
+    /// Starts it again.
+    pub fn plug_in(&self) {
         let started = Command::new("docker").args(["start", &self.name]).output().unwrap();
         assert!(started.status.success(), "{started:?}");
-        self.address = address(&self.name).unwrap();
+        *self.address.lock().unwrap() = address(&self.name).unwrap();
+    }
+
+    /// Waits until all is up that should be.
+    pub fn wait_until_booted(&self) {
         self.wait_until("systemctl is-system-running | grep -E 'running|degraded'");
     }
 

@@ -1,156 +1,206 @@
 //! Whatever is at work is killed wherever it makes a difference: at every system call by which it changes anything. What it had
-//! begun comes to its end, and no request fails meanwhile.
+//! begun comes to its end, nobody is kept from what comes next, and no request fails meanwhile.
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use crate::app::App;
-use crate::host::Host;
+use crate::course::{Course, Moment, each_moment, host};
+use crate::host::{Host, Output, wait};
 use crate::load::Load;
 use crate::settled::settled;
 use crate::trap::{self, Fate, Point};
 
-/// What a program was about when it came to a point: `before`, `in` or `after` a step, or its undo.
-fn moments(points: &[(Point, String)]) -> Vec<(Point, String)> {
-    let mut now = "before 0".to_owned();
-    let mut moments = Vec::new();
-    for (point, line) in points {
-        let event = [
-            ("started", ["before", "in"]),
-            ("done", ["after", "after"]),
-            ("failed", ["after", "after"]),
-            ("undo-started", ["before undo", "in undo"]),
-            ("undo-done", ["after undo", "after undo"]),
-        ]
-        .into_iter()
-        .find_map(|(event, [at, then])| {
-            let (_, step) = line.split_once(&format!(r#"\"event\":\"{event}\",\"step\":"#))?;
-            let step: String = step.chars().take_while(char::is_ascii_digit).collect();
-            Some((format!("{at} {step}"), format!("{then} {step}")))
-        });
-        let (at, then) = event.unwrap_or_else(|| (now.clone(), now.clone()));
-        moments.push((point.clone(), at));
-        now = then;
-    }
-    moments
-}
-
-/// The steps of a plan that are undone when its bake fails.
-fn undone(head: &Value) -> Vec<usize> {
-    let steps = head["plan"]["steps"].as_array().unwrap();
-    let has_undo = |index: &usize| steps[*index]["undo"].as_array().is_some_and(|undo| !undo.is_empty());
-    (0..steps.len()).filter(has_undo).collect()
-}
-
-/// Fails where a moment of a step is not among those that were tried.
-#[track_caller]
-fn covers(tried: &BTreeSet<String>, steps: impl IntoIterator<Item = usize>, of: &str) {
-    for step in steps {
-        for moment in ["before", "in", "after"] {
-            let moment = format!("{moment}{of} {step}");
-            assert!(tried.contains(&moment), "{moment} is not among {tried:?}");
-        }
-    }
-}
-
-fn host(name: &str) -> Host {
-    let host = Host::boot(name);
-    host.succeed("mkdir -p /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
-    trap::prepare(&host);
-    host
-}
-
-/// Kills the workers of switches that go well at those of their points that are `chosen`.
-fn kill_forth(app: &App<'_>, releases: [&str; 2], chosen: impl Fn(&Point) -> bool) {
-    let name = trap::worker(app.name());
-    app.switch(releases[0]);
-    app.switch(releases[1]);
-    trap::record(app.host(), &name);
-    app.switch(releases[0]);
-    let moments = moments(&trap::points(app.host(), &name));
-    let steps = app.journal()[0]["plan"]["steps"].as_array().unwrap().len();
-    let load = Load::on(app);
-    let (mut tried, mut count) = (BTreeSet::new(), 0);
-    for (number, (point, moment)) in moments.into_iter().filter(|(point, _)| chosen(point)).enumerate() {
-        let release = if app.is_container() {
-            releases[(number + 1) % 2].to_owned()
-        } else {
-            format!("k{number}")
-        };
-        let before = settled(app).0;
-        trap::set(app.host(), &name, &point, Fate::Killed);
-        let output = app.try_switch(&release);
-        let told = format!("{moment}, {point:?}: {output:?}");
-        // Of a worker that is dead before it is there nobody waits for the next one.
-        let expected = match output.status {
-            3 if moment == "before 0" => &before,
-            status => {
-                assert_eq!(status, 0, "{told}");
-                &release
+impl Course<'_> {
+    /// Interrupts its worker at each of these points, under load; `interrupt` says how the switch ended, and whether that point
+    /// was reached.
+    fn interrupt(
+        &self,
+        points: Vec<(Point, Moment)>,
+        steps: Vec<usize>,
+        interrupt: impl Fn(&Self, usize, &Point) -> (Output, bool),
+    ) {
+        let load = Load::on(&self.app);
+        let mut tried = BTreeSet::new();
+        let (mut before, mut count) = (settled(&self.app).0, 0);
+        for (number, (point, moment)) in (1..).zip(points) {
+            let (output, is_reached) = interrupt(self, number, &point);
+            self.is_over(number, &before, &output, &format!("{moment}, {point:?}"));
+            before = settled(&self.app).0;
+            if is_reached {
+                count += 1;
+                tried.insert(moment);
             }
-        };
-        assert_eq!(settled(app).0, *expected, "{told}");
-        if trap::has_killed(app.host(), &name, &point) {
-            count += 1;
-            tried.insert(moment);
         }
+        load.stop();
+        eprintln!(
+            "{}: interrupted at {count} points of {} moments",
+            self.app.name(),
+            tried.len()
+        );
+        self.covers(&tried, steps);
     }
-    load.stop();
-    eprintln!("{}: killed {count} times: {tried:?}", app.name());
-    covers(&tried, 0..steps, "");
+
+    /// Its worker is killed there.
+    fn kill(&self, number: usize, point: &Point) -> (Output, bool) {
+        let host = self.app.host();
+        trap::set(host, &self.worker(), point, Fate::Killed);
+        let output = Host::wait(self.begin(number));
+        self.app.wait_until_closed();
+        (output, trap::has_killed(host, &self.worker(), point))
+    }
+
+    /// Its unit is stopped there, and started again.
+    fn stop(&self, number: usize, point: &Point) -> (Output, bool) {
+        let (host, unit) = (self.app.host(), format!("bgctl-switch@{}", self.app.name()));
+        trap::set(host, &self.worker(), point, Fate::Frozen);
+        let client = self.begin(number);
+        let is_frozen = trap::is_frozen(host, &self.worker());
+        host.succeed(&format!("systemctl stop {unit} && systemctl start {unit}"));
+        (Host::wait(client), is_frozen)
+    }
 }
 
 #[test]
 fn a_worker_killed_at_any_call_ends_what_it_began() {
     let host = host("killed-forth");
-    let app = App::program(&host, "shop", 9100).install();
-    kill_forth(&app, ["p1", "p2"], |_| true);
+    let course = Course::forth(App::program(&host, "shop", 9100).install());
+    let (points, steps) = course.record();
+    course.interrupt(points, steps, Course::kill);
 }
 
 #[test]
 fn a_worker_killed_at_any_call_on_the_way_back_takes_all_back() {
     let host = host("killed-back");
-    // Sick is what took traffic after it was verified.
-    let healthy = "curl -fsS http://127.0.0.1:$PORT/health && ! test -e /run/sick/$PORT";
-    let check = ["/bin/sh", "-c", healthy].map(toml::Value::from).to_vec();
-    let app = App::program(&host, "shop", 9100)
-        .without("health.path")
-        .set("health.command", check)
-        .set("bake.duration", "5s");
-    let app = app.install();
-    host.succeed("mkdir /run/sick");
-    app.switch("p1");
-    let app = app
-        .set("verify.commands", vec!["mkdir -p /run/sick && touch /run/sick/$PORT"])
-        .install();
-    let name = trap::worker("shop");
-    let fail = |release: &str| {
-        host.succeed("rm -f /run/sick/*");
-        app.bgctl("switch", &format!("--release {release}"))
-    };
-    trap::record(&host, &name);
-    fail("bad").expect(1);
-    let moments = moments(&trap::points(&host, &name));
-    let undone = undone(&app.journal()[0]);
-    let load = Load::on(&app);
-    let (mut tried, mut count) = (BTreeSet::new(), 0);
-    for (number, (point, moment)) in moments
-        .into_iter()
-        .skip_while(|(_, moment)| !moment.contains("undo"))
-        .enumerate()
-    {
-        trap::set(&host, &name, &point, Fate::Killed);
-        let output = fail(&format!("bad{number}"));
-        let told = format!("{moment}, {point:?}: {output:?}");
-        assert_eq!(output.status, 1, "{told}");
-        assert_eq!(settled(&app), ("p1".to_owned(), "blue".to_owned()), "{told}");
-        if trap::has_killed(&host, &name, &point) {
-            count += 1;
-            tried.insert(moment);
-        }
+    let course = Course::back(&host, "shop", 9100);
+    let (points, steps) = course.record();
+    course.interrupt(points, steps, Course::kill);
+}
+
+#[test]
+fn a_worker_of_containers_killed_at_any_moment_leaves_none_astray() {
+    let host = host("killed-boxed");
+    host.push_images();
+    let course = Course::forth(App::docker(&host, "boxed", 9100).install());
+    let (points, steps) = course.record();
+    course.interrupt(each_moment(points), steps, Course::kill);
+}
+
+#[test]
+fn a_worker_whose_unit_is_stopped_at_any_moment_goes_on_when_it_is_started() {
+    let host = host("stopped");
+    let forth = Course::forth(App::program(&host, "forth", 9100).install());
+    let back = Course::back(&host, "back", 9102);
+    for course in [forth, back] {
+        let (points, steps) = course.record();
+        course.interrupt(each_moment(points), steps, Course::stop);
     }
+}
+
+/// Runs a command of bgctl again and again, each time killed at another of its points, and says which; `before` makes ready for it, and
+/// `after` looks what became of it.
+fn kill_command(host: &Host, command: &str, each: usize, before: impl Fn(), after: impl Fn(usize, &str)) {
+    before();
+    trap::record(host, "command");
+    host.run(&format!("trapped command {command}"));
+    let points = trap::points(host, "command");
+    after(0, "to its end");
+    for (number, (point, line)) in (1..).zip(points.into_iter().step_by(each)) {
+        before();
+        trap::set(host, "command", &point, Fate::Killed);
+        host.run(&format!(
+            "trapped command {}",
+            command.replace("NUMBER", &number.to_string())
+        ));
+        after(number, &format!("{point:?}: {line}"));
+    }
+}
+
+#[test]
+fn a_switch_whose_command_line_is_killed_at_any_call_keeps_nobody_from_the_next() {
+    let host = host("killed-line");
+    let app = App::program(&host, "shop", 9100).install();
+    app.switch("v1");
+    let load = Load::on(&app);
+    kill_command(
+        &host,
+        "bgctl switch shop --release kNUMBER",
+        1,
+        || {},
+        |number, told| {
+            // What it began goes on, and whoever comes meanwhile is told so.
+            let next = || {
+                let output = app.try_switch(&format!("n{number}"));
+                if output.status == 5 { Err(output) } else { Ok(output) }
+            };
+            let next = wait(next).unwrap_or_else(|busy| panic!("{told}: {busy:?}"));
+            assert_eq!(next.status, 0, "{told}: {next:?}");
+            assert_eq!(settled(&app).0, format!("n{number}"), "{told}");
+        },
+    );
     load.stop();
-    eprintln!("killed {count} times: {tried:?}");
-    covers(&tried, undone, " undo");
+}
+
+#[test]
+fn an_abort_that_is_killed_at_any_call_leaves_a_worker_at_work() {
+    let host = host("killed-abort");
+    let app = App::program(&host, "shop", 9100).install();
+    app.switch("v1");
+    let app = app.set("bake.duration", "60s").install();
+    let load = Load::on(&app);
+    kill_command(
+        &host,
+        "bgctl abort shop",
+        1,
+        || {
+            app.bgctl("switch", "--detach").expect(0);
+            app.wait_for_step("bake");
+        },
+        |_, told| {
+            // It bakes on, or goes back; by itself.
+            let is_at_work = "! test -L /var/lib/bgctl/shop/open || systemctl is-active -q bgctl-switch@shop";
+            host.wait_until(is_at_work);
+            let again = app.bgctl("abort", "");
+            assert!([0, 3].contains(&again.status), "{told}: {again:?}");
+            assert_eq!(settled(&app), ("v1".into(), "blue".into()), "{told}");
+        },
+    );
+    load.stop();
+}
+
+#[test]
+fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_same_again() {
+    let host = host("killed-install");
+    let app = App::program(&host, "shop", 9100).install();
+    let install = format!("bgctl install {}", app.manifest());
+    let uninstall = "bgctl uninstall shop --yes";
+    kill_command(
+        &host,
+        &install,
+        3,
+        || drop(host.succeed(uninstall)),
+        |_, told| {
+            let again = host.run(&install);
+            assert_eq!(again.status, 0, "{told}: {again:?}");
+            let status = app.status();
+            assert_eq!(
+                status["problems"].as_array().map(Vec::len),
+                Some(0),
+                "{told}: {status:#}"
+            );
+            assert_eq!(app.get("/").status, 503);
+        },
+    );
+    kill_command(
+        &host,
+        uninstall,
+        3,
+        || drop(host.succeed(&install)),
+        |_, told| {
+            let again = host.run(&format!("test ! -e /etc/bgctl/apps/shop.toml || {uninstall}"));
+            assert_eq!(again.status, 0, "{told}: {again:?}");
+            let left = "find /var/lib/bgctl /etc/bgctl/apps /etc/nginx /etc/systemd/system -name '*shop*' -o -name '.*.[0-9]*-[0-9]*'";
+            let left = host.succeed(left);
+            assert_eq!(left, "", "{told}");
+        },
+    );
 }

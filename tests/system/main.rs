@@ -13,6 +13,7 @@
 )]
 
 mod app;
+mod course;
 mod host;
 mod http;
 mod load;
@@ -32,6 +33,7 @@ mod follow;
 mod install;
 mod killed;
 mod modes;
+mod power_cut;
 mod program;
 mod repair;
 mod resume;

@@ -120,7 +120,7 @@ fn two() -> (Host, Host) {
 
 #[test]
 fn of_two_hosts_one_promotes() {
-    let (first, mut second) = two();
+    let (first, second) = two();
     let (one, other) = (app(&first, "duo").install(), app(&second, "duo").install());
     race(&one, &other);
     a_paused_holder_loses(&one, &other);

@@ -50,11 +50,6 @@ pub fn worker(app: &str) -> String {
     format!("worker-{app}")
 }
 
-/// The command by which a program that is no worker is trapped.
-pub fn command(name: &str, command: &str) -> String {
-    format!("trapped {name} {command}")
-}
-
 /// Lets the next program of that name step into it.
 pub fn set(host: &Host, name: &str, point: &Point, fate: Fate) {
     let signal = match fate {
@@ -71,10 +66,15 @@ pub fn has_killed(host: &Host, name: &str, point: &Point) -> bool {
     point.call == "exit_group" || host.run(&format!("grep -q '^exit_group(' /run/trap/{name}.log")).status != 0
 }
 
-/// Waits until the last program of that name stands still there.
+/// Waits until the last program of that name stands still at its point, or has ended before it came there; whether it stands.
 #[track_caller]
-pub fn wait_until_frozen(host: &Host, name: &str) {
-    host.wait_until(&format!("grep -q 'stopped by SIGSTOP' /run/trap/{name}.log"));
+pub fn is_frozen(host: &Host, name: &str) -> bool {
+    host.wait_until(&format!(
+        "grep -q -e 'stopped by SIGSTOP' -e '^exit_group(' /run/trap/{name}.log"
+    ));
+    host.run(&format!("grep -q 'stopped by SIGSTOP' /run/trap/{name}.log"))
+        .status
+        == 0
 }
 
 /// Writes down what the next program of that name calls; [`points`] reads it.
