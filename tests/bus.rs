@@ -131,6 +131,17 @@ impl Manager {
         self.job(job, emitter, server).await
     }
 
+    async fn restart_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        #[zbus(signal_emitter)] emitter: SignalEmitter<'_>,
+        #[zbus(object_server)] server: &ObjectServer,
+    ) -> Result<ResponseDispatchNotifier<OwnedObjectPath>, Refusal> {
+        let job = self.called(format!("restart {name} {mode}"));
+        self.job(job, emitter, server).await
+    }
+
     fn load_unit(&self, name: &str) -> OwnedObjectPath {
         path(if name.starts_with("nobody@") { NOBODY } else { UNIT })
     }
@@ -376,6 +387,29 @@ async fn a_job_that_is_done_and_did_nothing() {
     shared.lock().unwrap().active = "inactive";
     let error = systemd.start(&unit("shop"), LONG).await.unwrap_err().to_string();
     assert!(error.contains("a condition in its unit file was not met"), "{error}");
+}
+
+#[tokio::test]
+async fn a_relaunch_is_one_job_and_may_end_with_a_unit_that_is_down() {
+    let (systemd, shared, _fake) = systemd(Job::Ends("done")).await;
+    shared.lock().unwrap().active = "inactive";
+    systemd.relaunch(&unit("shop"), LONG).await.unwrap();
+    assert_eq!(
+        shared.lock().unwrap().calls,
+        ["subscribe", "restart shop@9002.service replace"]
+    );
+}
+
+#[tokio::test]
+async fn a_bus_that_is_gone_is_seen_by_who_waits_for_a_job() {
+    let (systemd, _, fake) = systemd(Job::Hangs).await;
+    assert!(!systemd.is_cut_off());
+    let (unit, gone) = (unit("shop"), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        fake.close().await.unwrap();
+    });
+    let (started, ()) = tokio::join!(systemd.start(&unit, LONG), gone);
+    assert!(started.is_err() && systemd.is_cut_off());
 }
 
 #[tokio::test]

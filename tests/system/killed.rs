@@ -199,7 +199,7 @@ fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_sam
             let again = host.run(&format!("test ! -e /etc/bgctl/apps/shop.toml || {uninstall}"));
             assert_eq!(again.status, 0, "{told}: {again:?}");
             let left = "find /var/lib/bgctl /etc/bgctl/apps /etc/nginx /etc/systemd/system -name '*shop*' -o -name '.*.[0-9]*-[0-9]*'";
-            let left = host.succeed(left);
+            let left = host.run(left).stdout;
             assert_eq!(left, "", "{told}");
         },
     );

@@ -41,6 +41,7 @@ mod rivals;
 mod rollback;
 mod secrets;
 mod site;
+mod soak;
 mod store;
 mod switch;
 mod trouble;

@@ -17,20 +17,22 @@ struct Look {
 }
 
 impl Look {
-    fn at(app: &App<'_>) -> Self {
+    /// Fails where bgctl or Docker cannot tell yet.
+    fn at(app: &App<'_>) -> Result<Self, String> {
         let name = app.name();
         let all = app.host().run(&format!(
-            "bgctl status {name} --json; echo ---; docker ps -a --format '{{{{.Names}}}}' --filter name='^/{name}-'; \
+            "set -e; bgctl status {name} --json; echo ---; docker ps -a --format '{{{{.Names}}}}' --filter name='^/{name}-'; \
              echo ---; {LEFT_OVER}"
         ));
-        let mut parts = all.stdout.split("---\n");
-        let mut next = || parts.next().unwrap_or_else(|| panic!("{all:?}")).trim().to_owned();
-        let status = next();
-        Self {
-            status: serde_json::from_str(&status).unwrap_or_else(|error| panic!("{error}: {all:?}")),
-            containers: next(),
-            left_over: next(),
-        }
+        let parts: Vec<_> = all.stdout.split("---\n").map(str::trim).collect();
+        let (0, [status, containers, left_over]) = (all.status, parts.as_slice()) else {
+            return Err(format!("{all:?}"));
+        };
+        Ok(Self {
+            status: serde_json::from_str(status).map_err(|error| format!("{error}: {all:?}"))?,
+            containers: (*containers).to_owned(),
+            left_over: (*left_over).to_owned(),
+        })
     }
 
     /// What serves, where everything agrees.
@@ -78,7 +80,7 @@ impl Look {
 /// units and releases do not agree, or anything is left that nobody needs.
 #[track_caller]
 pub fn settled(app: &App<'_>) -> (String, String) {
-    let serving = wait(|| Look::at(app).serving(app)).unwrap_or_else(|why| panic!("{}: {why}", app.name()));
+    let serving = wait(|| Look::at(app)?.serving(app)).unwrap_or_else(|why| panic!("{}: {why}", app.name()));
     let answer = app.get("/");
     assert_eq!(
         (answer.status, answer.header("x-release"), answer.header("x-color")),
