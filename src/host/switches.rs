@@ -102,11 +102,13 @@ impl Switches {
     pub fn close_unbegun(&self) -> eyre::Result<()> {
         // What cannot be read is told by who needs it.
         let Ok(Some(id)) = self.open_id() else { return Ok(()) };
-        // A worker that begins just now has it.
-        let Some(_lock) = files::Lock::try_take(&self.path(&id))? else {
+        let is_unbegun = || self.read(&id).is_ok_and(|record| record.entries.is_empty());
+        if !is_unbegun() {
             return Ok(());
-        };
-        if self.read(&id).is_ok_and(|record| record.entries.is_empty()) {
+        }
+        // A worker that begins just now has it.
+        let lock = files::Lock::try_take(&self.path(&id))?;
+        if lock.is_some() && is_unbegun() {
             tracing::warn!("closed switch {id} of {}: it was opened and never begun", self.app);
             self.close()?;
         }
