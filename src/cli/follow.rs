@@ -31,6 +31,8 @@ const PATIENCE: u32 = 16;
 const ALIVE: Duration = Duration::from_millis(500);
 /// How long it may be away: an abort and a restart by systemd take it away for a moment, on a busy host a long one.
 const AWAY: Duration = Duration::from_secs(10);
+/// How often in a row it may end without a decision before whoever follows is told.
+const CRASHES: u32 = 3;
 
 /// Starts the worker of an app. One that ended already by then has told in the journal how.
 pub async fn start_worker(systemd: &Systemd, app: &AppName) -> eyre::Result<()> {
@@ -81,6 +83,7 @@ async fn follow(
     let mut systemd = systemd.clone();
     let mut asked = Instant::now();
     let mut away = None;
+    let mut crashes = Crashes::default();
     let (mut entries, mut grown) = (0, Instant::now());
     loop {
         // The link is read before the journal: once it is gone, the journal is complete.
@@ -108,6 +111,7 @@ async fn follow(
                 {
                     systemd = again;
                 }
+                crashes.tell(&systemd, app, id).await;
                 let looked = is_down(&systemd, app).await;
                 if matches!(looked, Ok(false)) || switches.read(id)? != record {
                     away = None;
@@ -130,6 +134,33 @@ async fn follow(
             (entries, grown) = (record.entries.len(), Instant::now());
         }
         tokio::time::sleep((grown.elapsed() / PATIENCE).clamp(*READ.start(), *READ.end())).await;
+    }
+}
+
+/// Whether it was told that the worker ends again and again, as on a full disk.
+#[derive(Debug, Default)]
+struct Crashes {
+    are_told: bool,
+}
+
+impl Crashes {
+    /// Tells it, once.
+    async fn tell(&mut self, systemd: &Systemd, app: &AppName, id: &SwitchId) {
+        if self.are_told {
+            return;
+        }
+        let unit = UnitName::switch(app);
+        // Where systemd cannot be asked, whoever asks for more than this says so.
+        if let Ok(state) = systemd.state(&unit).await
+            && state.restarts >= CRASHES
+        {
+            let restarts = state.restarts;
+            output::warning(&format!(
+                "the worker of switch {id} of {app} cannot go on, and was started again {restarts} times; it is followed \
+                 until it can. Why it cannot: systemctl status {unit}"
+            ));
+            self.are_told = true;
+        }
     }
 }
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use eyre::WrapErr as _;
 use rustix::process::Pid;
 
+use crate::host::connections::{self, Listener};
 use crate::host::docker::Docker;
 use crate::host::releases::{self, Releases};
 use crate::host::{flag, probe, process, tell};
-use crate::model::{Color, HealthCheck};
+use crate::model::{Color, HealthCheck, Hinted};
 
 use super::args;
 use super::context::Context;
@@ -22,7 +23,9 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
         if let Err(error) = container_runs(verb, health.deadline).await {
             tracing::debug!("{error:#}; it is probed all the same");
         }
-        probe::wait(&health, verb.port, tell).await
+        let healthy = probe::wait(&health, verb.port, tell).await?;
+        require_own(verb)?;
+        eyre::Ok(healthy)
     };
     let waited = tokio::select! {
         waited = wait => waited,
@@ -70,14 +73,35 @@ async fn container_runs(verb: &args::Probe, patience: Duration) -> eyre::Result<
     tokio::time::timeout(patience, docker.runs(&container)).await?
 }
 
-/// Waits for the end of the process that systemd names (systemd.exec(5), `$MAINPID`): nobody need wait for the health of
-/// one that is gone. By hand there is none, and no end.
+/// Fails where it was not this unit's program that answered: another one may have taken its port meanwhile, and nginx would
+/// send requests there. A container's port is Docker's, which does not start it without.
+fn require_own(verb: &args::Probe) -> eyre::Result<()> {
+    let (Some(main), Err(_)) = (main_process(), std::env::var("BGCTL_IMAGE")) else {
+        return Ok(());
+    };
+    let main = main.as_raw_nonzero().get().unsigned_abs();
+    match connections::stranger(verb.port, main)? {
+        Some(Listener {
+            process: Some((process, name)),
+            ..
+        }) => {
+            let (app, port) = (&verb.app, verb.port);
+            let message = format!("cannot start {app} on port {port}: {name} (process {process}) answers there");
+            Err(Hinted::new(message, format!("stop what is not {app}: systemctl status {process}")).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The process that systemd names (systemd.exec(5), `$MAINPID`); by hand there is none.
+fn main_process() -> Option<Pid> {
+    let pid = std::env::var("MAINPID").ok()?.parse().ok()?;
+    Pid::from_raw(pid)
+}
+
+/// Waits for the end of the main process: nobody need wait for the health of one that is gone. Without one there is no end.
 async fn main_process_ended() -> eyre::Result<()> {
-    let pid = std::env::var("MAINPID")
-        .ok()
-        .and_then(|pid| pid.parse().ok())
-        .and_then(Pid::from_raw);
-    match pid {
+    match main_process() {
         Some(pid) => process::ended(pid).await,
         None => std::future::pending().await,
     }

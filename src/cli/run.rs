@@ -46,7 +46,9 @@ pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
 }
 
 async fn take_up(context: &Context, verb: &args::Run, switches: &Switches, id: &SwitchId) -> eyre::Result<Exit> {
-    let Some(_lock) = files::Lock::try_take(&switches.path(id))? else {
+    // A disk that is read-only for now must not leave the switch without a worker.
+    let lock = files::Lock::try_take(&switches.path(id)).map_err(Ends::with(Exit::Crashed))?;
+    let Some(_lock) = lock else {
         return Err(Busy(format!(
             "cannot run switch {id} of {}: another worker runs it",
             verb.app

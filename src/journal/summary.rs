@@ -120,10 +120,23 @@ impl Record {
     }
 }
 
+/// None where the clock was set back meanwhile.
 fn between(from: jiff::Timestamp, to: jiff::Timestamp) -> Duration {
-    to.duration_since(from).unsigned_abs()
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_nothing_take_long() {
+        let (day, hour) = (jiff::Timestamp::UNIX_EPOCH, jiff::SignedDuration::from_hours(1));
+        assert_eq!(between(day, day + hour), Duration::from_secs(3600));
+        assert_eq!(between(day + hour, day), Duration::ZERO);
+    }
 }

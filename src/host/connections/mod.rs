@@ -18,6 +18,9 @@ use crate::model::Port;
 /// The time between two looks while draining, at least.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// The process id of systemd.
+const SYSTEMD: u32 = 1;
+
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainReport {
@@ -84,6 +87,35 @@ pub fn listener(port: Port) -> eyre::Result<Option<Listener>> {
         address: socket.local,
         process: table::owner(socket.inode),
     }))
+}
+
+/// Who answers on 127.0.0.1:`port` in place of the process `main` and all others of its control group; none where one of them
+/// does, or it cannot be told. Fails where the host's sockets cannot be read.
+pub fn stranger(port: Port, main: u32) -> eyre::Result<Option<Listener>> {
+    let sockets = table::read().wrap_err_with(|| format!("cannot tell who listens on port {port}"))?;
+    let answering: Vec<_> = sockets.into_iter().filter(|socket| socket.answers_on(port)).collect();
+    if answering.iter().any(|socket| table::owns(main, socket.inode)) {
+        return Ok(None);
+    }
+    let Some(group) = table::control_group(main) else {
+        return Ok(None);
+    };
+    // What listens for a socket unit is systemd.
+    let is_ours =
+        |owner: u32| owner == SYSTEMD || table::control_group(owner).is_none_or(|other| other.starts_with(&group));
+    let mut stranger = None;
+    for socket in answering {
+        for owner in table::owners(socket.inode) {
+            if is_ours(owner) {
+                return Ok(None);
+            }
+            stranger = Some(Listener {
+                address: socket.local,
+                process: Some(table::named(owner)),
+            });
+        }
+    }
+    Ok(stranger)
 }
 
 #[cfg(test)]
@@ -161,6 +193,7 @@ mod tests {
         let found = listener(port).unwrap().unwrap();
         assert_eq!(found.address, server.local_addr().unwrap());
         assert_eq!(found.process.unwrap().0, std::process::id());
+        assert_eq!(stranger(port, std::process::id()).unwrap(), None);
         drop(server);
         assert_eq!(listener(port).unwrap(), None);
     }

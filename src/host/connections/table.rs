@@ -26,6 +26,12 @@ impl Socket {
             && is_loopback(self.remote.ip())
     }
 
+    /// Whether it is one that a connection to 127.0.0.1:`port` can come to.
+    pub fn answers_on(&self, port: Port) -> bool {
+        let address = self.local.ip().to_canonical();
+        self.listens_on(port) && (address.is_unspecified() || address == Ipv4Addr::LOCALHOST)
+    }
+
     /// Whether it waits for connections to `port`.
     pub fn listens_on(&self, port: Port) -> bool {
         self.state == LISTEN && self.local.port() == port.get()
@@ -91,22 +97,39 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
 
 /// Id and name of a process that has the socket with this inode open; none where none can be seen.
 pub(super) fn owner(inode: u64) -> Option<(u32, String)> {
-    let wanted = format!("socket:[{inode}]");
-    let processes = fs_err::read_dir("/proc").ok()?.flatten();
+    owners(inode).next().map(named)
+}
+
+/// The processes that have the socket with this inode open, as far as they can be seen.
+pub(super) fn owners(inode: u64) -> impl Iterator<Item = u32> {
+    let processes = fs_err::read_dir("/proc").into_iter().flatten().flatten();
     processes
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .find(|process| {
-            let files = fs_err::read_dir(format!("/proc/{process}/fd"));
-            files
-                .into_iter()
-                .flatten()
-                .flatten()
-                .any(|file| fs_err::read_link(file.path()).is_ok_and(|target| target.as_os_str() == wanted.as_str()))
-        })
-        .map(|process| {
-            let name = fs_err::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
-            (process, name.trim_end().to_owned())
-        })
+        .filter(move |process| owns(*process, inode))
+}
+
+/// Whether a process has the socket with this inode open; not where that cannot be seen.
+pub(super) fn owns(process: u32, inode: u64) -> bool {
+    let wanted = format!("socket:[{inode}]");
+    let files = fs_err::read_dir(format!("/proc/{process}/fd"));
+    files
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|file| fs_err::read_link(file.path()).is_ok_and(|target| target.as_os_str() == wanted.as_str()))
+}
+
+/// A process with its name.
+pub(super) fn named(process: u32) -> (u32, String) {
+    let name = fs_err::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    (process, name.trim_end().to_owned())
+}
+
+/// The control group of a process, as in `0::/system.slice/shop@9001.service` (cgroups(7)); none where it is gone.
+pub(super) fn control_group(process: u32) -> Option<String> {
+    let groups = fs_err::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    // The one that systemd keeps is the last, also where others are before it.
+    groups.lines().last().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -232,7 +232,11 @@ impl Machine {
                 health.healthy_for = Duration::ZERO;
             }
             probe::wait(&health, self.port(color), |status| self.announce(status)).await?;
-            eyre::Ok(())
+            // What answered may be somebody else, who has the port that this one would need.
+            match self.systemd.active_state(&unit).await? {
+                ActiveState::Active => eyre::Ok(()),
+                state => Err(eyre::eyre!("{unit} is {state}, and its port answers all the same")),
+            }
         };
         match started.await {
             Ok(()) => Ok(()),
