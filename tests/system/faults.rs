@@ -126,7 +126,7 @@ const SERVICES: [Fault; 8] = [
         heals: "systemctl start dbus.socket",
         spares: true,
         waits: &STEPS,
-        done: Done::Any,
+        done: Done::All,
     },
     Fault {
         name: "somebody reloads systemd again and again",
@@ -200,6 +200,27 @@ const MACHINE: [Fault; 7] = [
         spares: true,
         waits: &[],
         done: Done::All,
+    },
+];
+
+/// Faults of Docker.
+const DOCKER: [Fault; 2] = [
+    Fault {
+        name: "the Docker engine is stopped",
+        breaks: "systemctl mask --runtime --now docker.socket docker.service",
+        heals: "systemctl unmask --runtime docker.socket docker.service && systemctl start docker",
+        spares: false,
+        waits: &STEPS,
+        done: Done::Any,
+    },
+    Fault {
+        name: "the image vanishes",
+        breaks: "docker images --digests --format '{{.Repository}}:{{.Tag}} {{.Repository}}@{{.Digest}}' \
+                 localhost:5000/bdd-assistant | xargs -n 1 docker rmi --force; true",
+        heals: "true",
+        spares: true,
+        waits: &[],
+        done: Done::From("verify"),
     },
 ];
 
@@ -421,4 +442,15 @@ fn the_host_itself_fails_at_any_step() {
             "grep -q \"\\\"at\\\":\\\"$(date -u -d '{day}' +%F)\" /var/lib/bgctl/pin/switches/*"
         ));
     }
+}
+
+#[test]
+fn docker_fails_at_any_step() {
+    let host = Host::boot("faults-docker");
+    host.push_images();
+    let bench = Bench::new(&host, ["v1", "v2"], App::docker);
+    for (fault, release) in DOCKER.iter().zip(["v3", "v1"]) {
+        bench.suffer(fault, release);
+    }
+    bench.switch("v2");
 }
