@@ -23,8 +23,17 @@ impl Load {
         Self::with(app, &[])
     }
 
-    /// The same with more options of the load generator.
+    /// A few requests a second, for where many apps have load at the same time.
+    pub fn light_on(app: &App<'_>) -> Self {
+        Self::start(app, ["4", "40"], &[])
+    }
+
+    /// The same as [`Load::on`] with more options of the load generator.
     pub fn with(app: &App<'_>, options: &[&str]) -> Self {
+        Self::start(app, ["16", "200"], options)
+    }
+
+    fn start(app: &App<'_>, [connections, rate]: [&str; 2], options: &[&str]) -> Self {
         let host = app.host();
         let calm = host.calm();
         let stop = folder().join(format!("{}.{}.stop", host.name(), app.name()));
@@ -39,9 +48,9 @@ impl Load {
         ]);
         load.args([
             "--connections",
-            "16",
+            connections,
             "--rate",
-            "200",
+            rate,
             "--post-share",
             "0.3",
             "--duration",

@@ -29,6 +29,7 @@ mod crash;
 mod cursor;
 mod docker;
 mod etcd_away;
+mod faults;
 mod follow;
 mod install;
 mod killed;

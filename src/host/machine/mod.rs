@@ -310,7 +310,7 @@ impl Effects for Machine {
 
     async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
         match self.try_perform(plan, step).await {
-            Err(error) if self.systemd.is_cut_off() => Err(CutOff::new(error).into()),
+            Err(error) if self.systemd.was_cut_off().await => Err(CutOff::new(error).into()),
             performed => performed,
         }
     }

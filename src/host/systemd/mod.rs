@@ -26,6 +26,9 @@ pub const JOB_MARGIN: Duration = Duration::from_secs(30);
 /// How long systemd may take to answer one call; a daemon-reload on a large host takes seconds.
 const CALL: Duration = Duration::from_secs(90);
 
+/// How long it may take until a closed connection is known to be one.
+const KNOWN: Duration = Duration::from_millis(50);
+
 /// systemd on this host.
 #[derive(Clone, Debug)]
 pub struct Systemd {
@@ -104,7 +107,8 @@ impl Systemd {
     /// Stops a unit and waits until it is down; one that is down already is left alone, and so is one whose file is gone.
     /// Fails where its job ends otherwise, or not within `deadline`.
     pub async fn stop(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
-        if self.active_state(unit).await? == ActiveState::Inactive {
+        // Also one that is down may have a start that waits, as between two restarts: this takes it back.
+        if self.state(unit).await?.load == Load::NotFound && self.active_state(unit).await? == ActiveState::Inactive {
             return Ok(());
         }
         let call = self.manager.stop_unit(unit.as_str(), "replace");
@@ -228,6 +232,12 @@ impl Systemd {
     /// Whether the bus closed the connection, as it does when it is restarted: nothing can be asked over it any more.
     pub fn is_cut_off(&self) -> bool {
         self.connection().is_closed()
+    }
+
+    /// As [`Systemd::is_cut_off`] of who has just seen an error: that a connection is closed can become known a moment after
+    /// the error that came of it.
+    pub async fn was_cut_off(&self) -> bool {
+        tokio::time::timeout(KNOWN, self.connection().closed()).await.is_ok()
     }
 
     fn connection(&self) -> &Connection {
