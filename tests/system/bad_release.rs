@@ -173,3 +173,25 @@ fn a_release_that_dies_while_it_bakes_is_taken_back() {
     );
     app.is_served_by("p1", "blue");
 }
+
+#[test]
+fn a_release_that_needs_more_memory_than_there_is_for_it_is_undone() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "hungry", 9136)
+        .set("run.memory", "32M")
+        .set("health.deadline", "20s")
+        .install();
+    app.switch("p1");
+    // Without a line end in it tail keeps all that it reads.
+    host.copy_in(
+        "/opt/demo/hungry",
+        "#!/bin/sh\nhead -c 200000000 /dev/zero | tail >/dev/null || exit 1\nexec /opt/demo/bdd-assistant\n",
+    );
+    host.succeed("chmod +x /opt/demo/hungry");
+    let load = Load::on(&app);
+    rolled_back(app.bgctl("switch", "--exec /opt/demo/hungry --release p2"));
+    is_as_before(&app, "p1");
+    assert_eq!(releases(&load.stop()), ["p1 in blue"]);
+    app.switch("p3");
+    app.is_served_by("p3", "green");
+}

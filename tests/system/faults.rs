@@ -323,7 +323,7 @@ impl<'h> Bench<'h> {
         }
         let clients = self.begin(release);
         for worker in &workers {
-            trap::wait_until_frozen(host, worker);
+            assert!(trap::is_frozen(host, worker), "{worker} never came to its point");
         }
         let idle = self.apps.iter().zip(before);
         let idle: Vec<_> = idle
