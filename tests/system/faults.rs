@@ -448,7 +448,9 @@ fn the_host_itself_fails_at_any_step() {
 fn docker_fails_at_any_step() {
     let host = Host::boot("faults-docker");
     host.push_images();
-    let bench = Bench::new(&host, ["v1", "v2"], App::docker);
+    // A client of Docker's that loses SIGTERM while its engine starts the container is killed after that and 10 s.
+    let app = |host, name: &str, port| App::docker(host, name, port).set("run.stop_timeout", "5s");
+    let bench = Bench::new(&host, ["v1", "v2"], app);
     for (fault, release) in DOCKER.iter().zip(["v3", "v1"]) {
         bench.suffer(fault, release);
     }

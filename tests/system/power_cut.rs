@@ -124,7 +124,7 @@ fn cut_and_boot<'h>(host: &'h Host, make: impl Fn(&'h Host, &str, u16) -> Course
     moments.dedup();
     eprintln!("cut at {moments:?}");
     assert!(
-        moments.len() > if frozen[0].course.goes_back { 10 } else { 22 },
+        moments.len() > if frozen[0].course.goes_back { 10 } else { 18 },
         "{moments:?}"
     );
     for each in &frozen {
