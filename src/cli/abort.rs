@@ -7,7 +7,7 @@ use crate::model::{Hinted, UnitName};
 use super::args;
 use super::context::Context;
 use super::follow;
-use super::report::Exit;
+use super::report::{Ends, Exit};
 use super::signals::Signals;
 
 /// How long the old worker may take to let go of its step, and the new one to say that it is there.
@@ -37,11 +37,19 @@ pub async fn run(context: &Context, verb: &args::Abort) -> eyre::Result<Exit> {
     let why = "the switch gets a worker that takes it back first";
     let worker = UnitName::switch(&verb.app);
     let relaunch = systemd.relaunch(&worker, RESTART);
-    Signals::hold()?.finish(relaunch, why).await?;
+    let asked = |error: eyre::Report| {
+        let message = format!(
+            "cannot tell how switch {id} of {} ends; its next worker takes it back",
+            verb.app
+        );
+        Ends::with(Exit::Stuck)(Hinted::from(error.wrap_err(message), format!("bgctl resume {}", verb.app)).into())
+    };
+    Signals::hold()?.finish(relaunch, why).await.map_err(asked)?;
+    let is_detached = verb.watch.detach;
     match follow::report(context, &systemd, &verb.app, &id, verb.watch).await? {
         Exit::Failed => Ok(Exit::Done),
         // It was over before it could be taken back.
-        Exit::Done => Ok(Exit::Refused),
+        Exit::Done if !is_detached => Ok(Exit::Refused),
         other => Ok(other),
     }
 }

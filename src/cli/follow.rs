@@ -54,7 +54,7 @@ pub async fn report(
     let mut signals = Signals::hold()?;
     let ended = tokio::select! {
         // The switch is open: whatever keeps this from following it, it is not that nothing was changed.
-        ended = follow(&switches, systemd, app, id, watch) => ended.map_err(Ends::with(Exit::Stuck))?,
+        ended = follow(&switches, systemd, app, id, watch) => ended.map_err(unless_it_says)?,
         _ = signals.received() => return Ok(interrupted(&switches.read(id)?)),
     };
     let Ended { record, outcome } = ended;
@@ -64,6 +64,14 @@ pub async fn report(
         conclude(&record, outcome);
     }
     Ok(outcome.into())
+}
+
+fn unless_it_says(error: eyre::Report) -> eyre::Report {
+    if error.is::<Ends>() {
+        error
+    } else {
+        Ends::with(Exit::Stuck)(error).into()
+    }
 }
 
 struct Ended {
@@ -103,7 +111,8 @@ async fn follow(
                     outcome: Outcome::RolledBack,
                 });
             }
-            (next, _) if asked.elapsed() > ALIVE => {
+            (_, false) => return Err(Ends::with(Exit::Refused)(closed(app, id)).into()),
+            (next, true) if asked.elapsed() > ALIVE => {
                 asked = Instant::now();
                 // A bus that was restarted has closed every connection, and a switch goes on all the same.
                 if systemd.is_cut_off()
@@ -111,13 +120,13 @@ async fn follow(
                 {
                     systemd = again;
                 }
-                crashes.tell(&systemd, app, id).await;
+                crashes.tell(&systemd, app, id, record.entries.len()).await;
                 let looked = is_down(&systemd, app).await;
                 if matches!(looked, Ok(false)) || switches.read(id)? != record {
                     away = None;
                     continue;
                 }
-                if matches!(next, Next::Stuck { .. }) {
+                if looked.is_ok() && matches!(next, Next::Stuck { .. }) {
                     return Ok(Ended {
                         record,
                         outcome: Outcome::Stuck,
@@ -137,27 +146,28 @@ async fn follow(
     }
 }
 
-/// Whether it was told that the worker ends again and again, as on a full disk.
+/// A worker that ends again and again before it gets anything on record, as on a full disk.
 #[derive(Debug, Default)]
 struct Crashes {
+    /// How often it had been started again, and how long the journal was, when that last grew.
+    grown: Option<(u32, usize)>,
     are_told: bool,
 }
 
 impl Crashes {
     /// Tells it, once.
-    async fn tell(&mut self, systemd: &Systemd, app: &AppName, id: &SwitchId) {
-        if self.are_told {
-            return;
-        }
+    async fn tell(&mut self, systemd: &Systemd, app: &AppName, id: &SwitchId, entries: usize) {
         let unit = UnitName::switch(app);
         // Where systemd cannot be asked, whoever asks for more than this says so.
-        if let Ok(state) = systemd.state(&unit).await
-            && state.restarts >= CRASHES
-        {
-            let restarts = state.restarts;
+        let Ok(state) = systemd.state(&unit).await else { return };
+        let (before, length) = *self.grown.get_or_insert((state.restarts, entries));
+        if length != entries {
+            self.grown = Some((state.restarts, entries));
+        } else if !self.are_told && state.restarts >= before + CRASHES {
             output::warning(&format!(
-                "the worker of switch {id} of {app} cannot go on, and was started again {restarts} times; it is followed \
-                 until it can. Why it cannot: systemctl status {unit}"
+                "the worker of switch {id} of {app} cannot go on, and was started again {} times; it is followed until it \
+                 can. Why it cannot: systemctl status {unit}",
+                state.restarts - before
             ));
             self.are_told = true;
         }
@@ -166,6 +176,11 @@ impl Crashes {
 
 async fn is_down(systemd: &Systemd, app: &AppName) -> eyre::Result<bool> {
     Ok(systemd.active_state(&UnitName::switch(app)).await?.is_down())
+}
+
+fn closed(app: &AppName, id: &SwitchId) -> eyre::Report {
+    let message = format!("cannot follow switch {id} of {app}: it was closed before it began, and nothing was changed");
+    Hinted::new(message, format!("what runs now: bgctl status {app}")).into()
 }
 
 fn stopped(app: &AppName, id: &SwitchId) -> eyre::Report {

@@ -23,6 +23,8 @@ use super::signals::Signals;
 
 /// How long who has a lock may take to say so.
 const SIGNED: Duration = Duration::from_millis(100);
+/// How long a worker that lives may take to begin.
+const BEGUN: Duration = Duration::from_secs(10);
 /// How long a store that is said to be away may take to show that it is there.
 const AWAY: Duration = Duration::from_secs(2);
 
@@ -140,15 +142,30 @@ impl Opening {
 /// Puts the plan on disk and starts the worker; where none starts, it is as if nothing had been.
 async fn open(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Result<()> {
     switches.begin(plan)?;
-    let started = follow::start_worker(systemd, &plan.app).await;
-    if started.is_err() {
-        switches.close_unbegun()?;
-        // A worker began it all the same, and if it died, it is started again.
-        if switches.open_id()?.as_ref() == Some(&plan.switch) {
-            return Ok(());
+    match follow::start_worker(systemd, &plan.app).await {
+        Ok(()) => wait_until_begun(switches, plan).await,
+        Err(error) => {
+            switches.close_unbegun()?;
+            // A worker began it all the same, and if it died, it is started again.
+            if switches.open_id()?.as_ref() == Some(&plan.switch) {
+                return Ok(());
+            }
+            Err(error)
         }
     }
-    started
+}
+
+/// A worker that was up already, for the store's sake, looks only now and then whether a switch is open. Until one has begun it
+/// the lock is held, since who takes it closes what nobody has begun.
+async fn wait_until_begun(switches: &Switches, plan: &Plan) -> eyre::Result<()> {
+    let since = Instant::now();
+    while switches.open_id()?.as_ref() == Some(&plan.switch)
+        && switches.read(&plan.switch)?.entries.is_empty()
+        && since.elapsed() < BEGUN
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(())
 }
 
 /// The app's lock, for as long as the returned value lives; what a bgctl left that was killed while it had the lock is put away.
@@ -209,8 +226,8 @@ pub fn refuse_open_switch(context: &Context, app: &AppName) -> eyre::Result<()> 
 /// Fails as taking the app's lock and [`refuse_open_switch`] do, before anything takes its time; both are to be done again
 /// when it has.
 pub fn refuse_busy(context: &Context, app: &AppName, verb: &str) -> eyre::Result<()> {
-    // Without a folder of state nobody is at work.
-    if context.layout.app(app).is_dir() {
+    // Only then there may be something to put away; and who has the lock keeps others away.
+    if Switches::new(&context.layout, app).open_id()?.is_some() {
         drop(lock(context, app, verb)?);
     }
     refuse_open_switch(context, app)

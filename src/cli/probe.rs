@@ -5,7 +5,7 @@ use std::time::Duration;
 use eyre::WrapErr as _;
 use rustix::process::Pid;
 
-use crate::host::connections::{self, Listener};
+use crate::host::connections;
 use crate::host::docker::Docker;
 use crate::host::releases::{self, Releases};
 use crate::host::{flag, probe, process, tell};
@@ -74,22 +74,25 @@ async fn container_runs(verb: &args::Probe, patience: Duration) -> eyre::Result<
 }
 
 /// Fails where it was not this unit's program that answered: another one may have taken its port meanwhile, and nginx would
-/// send requests there. A container's port is Docker's, which does not start it without.
+/// send requests there. A container's port is Docker's, which does not start it
+/// without, unless the manifest's own options give it the host's network.
 fn require_own(verb: &args::Probe) -> eyre::Result<()> {
     let (Some(main), Err(_)) = (main_process(), std::env::var("BGCTL_IMAGE")) else {
         return Ok(());
     };
     let main = main.as_raw_nonzero().get().unsigned_abs();
-    match connections::stranger(verb.port, main)? {
-        Some(Listener {
-            process: Some((process, name)),
-            ..
-        }) => {
+    match connections::stranger(verb.port, main) {
+        Ok(None) => Ok(()),
+        Ok(Some((process, name))) => {
             let (app, port) = (&verb.app, verb.port);
             let message = format!("cannot start {app} on port {port}: {name} (process {process}) answers there");
             Err(Hinted::new(message, format!("stop what is not {app}: systemctl status {process}")).into())
         }
-        _ => Ok(()),
+        // What confines the unit may hide it.
+        Err(error) => {
+            tracing::debug!("{error:#}; it is taken for the instance's own");
+            Ok(())
+        }
     }
 }
 

@@ -29,9 +29,9 @@ pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
     let deferred = deferred::Journal::new(&context.layout, &verb.app);
     let mut exit = Exit::Done;
     loop {
-        if let Some(id) = switches.open_id()? {
+        if let Some(id) = switches.open_id().map_err(Ends::with(Exit::Crashed))? {
             exit = take_up(context, verb, &switches, &id).await?;
-        } else if deferred.read()?.is_some() {
+        } else if deferred.read().map_err(Ends::with(Exit::Crashed))?.is_some() {
             tokio::select! {
                 published = publish(context, &verb.app) => published.map_err(Ends::with(Exit::Crashed))?,
                 () = opened(&switches) => {}
@@ -56,7 +56,8 @@ async fn take_up(context: &Context, verb: &args::Run, switches: &Switches, id: &
         .into());
     };
     // It was closed meanwhile, and nothing of it was begun.
-    if switches.open_id()?.as_ref() != Some(id) {
+    let open = switches.open_id().map_err(Ends::with(Exit::Crashed))?;
+    if open.as_ref() != Some(id) {
         return Ok(Exit::Done);
     }
     // Whatever goes wrong from here on has not to do with the plan: another worker may be luckier.
@@ -71,14 +72,13 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
     let plan = &record.head.plan;
     let app = context.app(&verb.app)?;
     let mut machine = context.machine(app.clone()).await?.with_log(log);
-    // Whoever started this unit waits for a worker that lives, not for the end of the switch.
-    sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
-
     let mut events: Vec<_> = record.events().cloned().collect();
     events.push(machine.record(Event::Resumed { boot: boot_id()? })?.event);
     if switches.is_to_be_aborted(id)? && record.can_be_taken_back() && !events.contains(&Event::AbortRequested) {
         events.push(machine.record(Event::AbortRequested)?.event);
     }
+    // Whoever started this unit waits for a worker that has begun, not for the end of the switch.
+    sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
     let keeper = machine.keeper(claim_of(plan));
     let outcome = tokio::select! {
         outcome = engine::run(plan, events, &mut machine) => outcome?,
@@ -126,13 +126,14 @@ async fn opened(switches: &Switches) {
     }
 }
 
-/// Closes the switch and forgets the releases that no switch on record is about, and that no color would run.
+/// Forgets the releases that no switch on record is about, and that no color would run, and closes the switch.
 fn close(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
     leftovers::sweep_state(&context.layout, &app.name)?;
-    switches.close()?;
     let mut keep = switches.releases()?;
     for color in Color::BOTH {
         keep.extend(releases::pinned(&context.layout, &app.name, *app.ports.get(color))?);
     }
-    Releases::new(&context.layout, &app.name).prune(&keep)
+    // As long as this one is open nobody puts another release on record.
+    Releases::new(&context.layout, &app.name).prune(&keep)?;
+    switches.close()
 }

@@ -92,6 +92,7 @@ impl Switches {
     pub fn close(&self) -> eyre::Result<()> {
         if let Some(id) = self.open_id()? {
             files::sync_data(&self.path(&id))?;
+            files::remove(&self.abort(&id))?;
         }
         files::remove(&self.link)?;
         self.prune()
@@ -119,7 +120,11 @@ impl Switches {
     pub fn give_up(&self, layout: &Layout) -> eyre::Result<()> {
         if let Ok(target) = self.link.read_link_utf8() {
             let journal = target.file_name().map(|name| self.folder.join(name));
-            journal.map(|path| saved::put_aside(layout, &path)).transpose()?;
+            if let Some(path) = journal {
+                // Its number is given again.
+                files::remove(&path.with_extension("abort"))?;
+                saved::put_aside(layout, &path)?;
+            }
         }
         files::remove(&self.link).map(drop)
     }
@@ -194,9 +199,11 @@ impl Switches {
         for id in self.ids()?.into_iter().skip(KEPT) {
             files::remove(&self.path(&id))?;
         }
-        // Also one that came when its switch had just ended.
+        // One that was asked for when its switch had just ended.
+        let open = self.open_id()?;
         for name in files::names_in(&self.folder)? {
-            if name.strip_suffix(".abort").is_some() {
+            let asked = name.strip_suffix(".abort");
+            if asked.is_some() && asked != open.as_ref().map(SwitchId::as_str) {
                 files::remove(&self.folder.join(name))?;
             }
         }

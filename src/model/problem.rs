@@ -107,8 +107,7 @@ impl std::error::Error for NotDone {
     }
 }
 
-/// What cut this process off from what it works with, so that it cannot tell how anything goes: another process may be
-/// luckier.
+/// The system bus closed its connection, so that this process cannot tell how anything goes: another one may be luckier.
 #[derive(Debug)]
 pub struct CutOff(eyre::Report);
 
@@ -121,11 +120,15 @@ impl CutOff {
 
 impl Display for CutOff {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:#}", self.0)
+        f.write_str("cannot go on: the system bus closed the connection")
     }
 }
 
-impl std::error::Error for CutOff {}
+impl std::error::Error for CutOff {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.0.as_ref())
+    }
+}
 
 /// Attaches a hint to an error on its way up.
 pub trait Hint<T> {

@@ -20,6 +20,8 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The process id of systemd.
 const SYSTEMD: u32 = 1;
+/// How the name of a unit's control group ends.
+const UNIT: &str = ".service";
 
 /// How a drain ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,17 +91,21 @@ pub fn listener(port: Port) -> eyre::Result<Option<Listener>> {
     }))
 }
 
-/// Who answers on 127.0.0.1:`port` in place of the process `main` and all others of its control group; none where one of them
-/// does, or it cannot be told. Fails where the host's sockets cannot be read.
-pub fn stranger(port: Port, main: u32) -> eyre::Result<Option<Listener>> {
+/// Who answers on 127.0.0.1:`port`, its id and name, in place of the process `main` and all others of its unit; none where one
+/// of them does, or it cannot be told. Fails where the host's sockets cannot be read.
+pub fn stranger(port: Port, main: u32) -> eyre::Result<Option<(u32, String)>> {
     let sockets = table::read().wrap_err_with(|| format!("cannot tell who listens on port {port}"))?;
     let answering: Vec<_> = sockets.into_iter().filter(|socket| socket.answers_on(port)).collect();
     if answering.iter().any(|socket| table::owns(main, socket.inode)) {
         return Ok(None);
     }
-    let Some(group) = table::control_group(main) else {
+    let Some(mut group) = table::control_group(main) else {
         return Ok(None);
     };
+    // A program to which its group was delegated has groups of its own below the unit's.
+    if let Some(end) = group.find(UNIT) {
+        group.truncate(end + UNIT.len());
+    }
     // What listens for a socket unit is systemd.
     let is_ours =
         |owner: u32| owner == SYSTEMD || table::control_group(owner).is_none_or(|other| other.starts_with(&group));
@@ -109,10 +115,7 @@ pub fn stranger(port: Port, main: u32) -> eyre::Result<Option<Listener>> {
             if is_ours(owner) {
                 return Ok(None);
             }
-            stranger = Some(Listener {
-                address: socket.local,
-                process: Some(table::named(owner)),
-            });
+            stranger = Some(table::named(owner));
         }
     }
     Ok(stranger)

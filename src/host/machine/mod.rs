@@ -16,8 +16,8 @@ use eyre::WrapErr as _;
 use crate::engine::Effects;
 use crate::journal::{Entry, Event};
 use crate::model::{
-    ActiveState, App, ByColor, Claim, Color, Cursor, CutOff, InstanceState, Known, Observed, Port, Release, ReleaseId,
-    Revision, Settings, Stored, UnitName,
+    ActiveState, App, ByColor, Claim, Color, Cursor, CutOff, Hinted, InstanceState, Known, Observed, Port, Release,
+    ReleaseId, Revision, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::render;
@@ -233,10 +233,13 @@ impl Machine {
             }
             probe::wait(&health, self.port(color), |status| self.announce(status)).await?;
             // What answered may be somebody else, who has the port that this one would need.
-            match self.systemd.active_state(&unit).await? {
-                ActiveState::Active => eyre::Ok(()),
-                state => Err(eyre::eyre!("{unit} is {state}, and its port answers all the same")),
+            let state = self.systemd.active_state(&unit).await?;
+            if state.is_down() || state == ActiveState::Activating {
+                let port = self.port(color);
+                let message = format!("cannot start {unit}: it is {state}, and another process answers on port {port}");
+                return Err(Hinted::new(message, format!("`ss -ltnp sport = :{port}` tells which")).into());
             }
+            eyre::Ok(())
         };
         match started.await {
             Ok(()) => Ok(()),

@@ -104,15 +104,19 @@ impl Systemd {
         self.finish("restart", unit, call, deadline, |_| true).await
     }
 
-    /// Stops a unit and waits until it is down; one that is down already is left alone, and so is one whose file is gone.
-    /// Fails where its job ends otherwise, or not within `deadline`.
+    /// Stops a unit and waits until it is down. One that is down already may have a start that waits, as between two restarts:
+    /// that is taken back; where systemd cannot load its file there is none. Fails where its job ends otherwise, or not within
+    /// `deadline`.
     pub async fn stop(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
-        // Also one that is down may have a start that waits, as between two restarts: this takes it back.
-        if self.state(unit).await?.load == Load::NotFound && self.active_state(unit).await? == ActiveState::Inactive {
-            return Ok(());
-        }
         let call = self.manager.stop_unit(unit.as_str(), "replace");
-        self.finish("stop", unit, call, deadline, ActiveState::is_down).await
+        let stopped = self.finish("stop", unit, call, deadline, ActiveState::is_down).await;
+        if stopped.is_err() {
+            let state = self.state(unit).await?;
+            if state.load != Load::Loaded && state.active == ActiveState::Inactive {
+                return Ok(());
+            }
+        }
+        stopped
     }
 
     /// Makes a unit read its own configuration anew, and waits for the end of its reload command. Fails where that fails,
