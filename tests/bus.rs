@@ -472,11 +472,14 @@ async fn a_caller_that_may_not() {
 }
 
 #[tokio::test]
-async fn a_unit_that_is_down_is_not_stopped_again() {
+async fn a_start_that_waits_is_taken_back_by_a_stop() {
     let (systemd, shared, _fake) = systemd(Job::Ends("done")).await;
     shared.lock().unwrap().active = "inactive";
     systemd.stop(&unit("shop"), LONG).await.unwrap();
-    assert!(shared.lock().unwrap().calls.is_empty());
+    assert_eq!(
+        shared.lock().unwrap().calls,
+        ["subscribe", "stop shop@9002.service replace"]
+    );
     shared.lock().unwrap().active = "active";
     let error = systemd.stop(&unit("shop"), LONG).await.unwrap_err().to_string();
     assert!(

@@ -62,6 +62,9 @@ const FAULTS: [(&str, &str, &str); 14] = [
     ("the power is cut", "", ""),
 ];
 
+/// How a command ends that is killed.
+const KILLED: i32 = 137;
+
 /// What is asked for.
 #[derive(Debug)]
 struct Attempt {
@@ -189,6 +192,10 @@ impl Soak<'_> {
         wait(resume).unwrap_or_else(|left| panic!("{attempt:?}: still open: {left:?}"));
         if output.status == 4 {
             self.tally.stuck += 1;
+        }
+        // What a command line was writing when it was killed is put away by the next one.
+        if output.status == KILLED {
+            app.bgctl("repair", "").expect(0);
         }
         let (release, _) = settled(app);
         let told = format!(
