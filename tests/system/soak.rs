@@ -195,7 +195,12 @@ impl Soak<'_> {
         }
         // What a command line was writing when it was killed is put away by the next one.
         if output.status == KILLED {
-            app.bgctl("repair", "").expect(0);
+            let repair = || {
+                Some(app.bgctl("repair", ""))
+                    .filter(|output| output.status != 0)
+                    .map_or(Ok(()), Err)
+            };
+            wait(repair).unwrap_or_else(|left| panic!("{attempt:?}: {left:?}"));
         }
         let (release, _) = settled(app);
         let told = format!(
