@@ -15,7 +15,7 @@ const STEPS: [&str; 11] = [
     "pin", "start", "verify", "enable", "promote", "flip", "confirm", "bake", "disable", "drain", "stop",
 ];
 /// How long a switch may take to its end where nobody has to heal anything for it.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long the world stays broken where the switches need it.
 const BROKEN: Duration = Duration::from_secs(4);
 

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::host::wait;
 
 /// What of bgctl's nobody should ever see: a temporary file.
-const LEFT_OVER: &str = "find /var/lib/bgctl /etc/bgctl /etc/systemd/system /etc/nginx -name '.*.[0-9]*-[0-9]*'";
+const LEFT_OVER: &str = "find /var/lib/bgctl/APP /etc/bgctl /etc/systemd/system /etc/nginx -name '.*.[0-9]*-[0-9]*'";
 
 /// One look at an app.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ impl Look {
         let name = app.name();
         let all = app.host().run(&format!(
             "set -e; bgctl status {name} --json; echo ---; docker ps -a --format '{{{{.Names}}}}' --filter name='^/{name}-'; \
-             echo ---; {LEFT_OVER}"
+             echo ---; {}",
+            LEFT_OVER.replace("APP", name)
         ));
         let parts: Vec<_> = all.stdout.split("---\n").map(str::trim).collect();
         let (0, [status, containers, left_over]) = (all.status, parts.as_slice()) else {

@@ -62,8 +62,8 @@ const FAULTS: [(&str, &str, &str); 14] = [
     ("the power is cut", "", ""),
 ];
 
-/// How a command ends that is killed.
-const KILLED: i32 = 137;
+/// The last exit code that tells how an attempt went; whoever is killed, or cut off from its host, ends with a higher one.
+const BUSY: i32 = 5;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ impl Soak<'_> {
             self.tally.stuck += 1;
         }
         // What a command line was writing when it was killed is put away by the next one.
-        if output.status == KILLED {
+        if output.status > BUSY {
             let repair = || {
                 Some(app.bgctl("repair", ""))
                     .filter(|output| output.status != 0)
