@@ -151,13 +151,17 @@ fn with_etcd_away_at_the_boot_as_well_what_was_promoted_is_done_and_all_else_goe
     let host = host("cut-alone");
     let promoted = |moment: &str| {
         let number = moment.rsplit(' ').next().and_then(|step| step.parse::<usize>().ok());
-        number.is_none_or(|step| step > PROMOTE) || moment == format!("after {PROMOTE}")
+        number.is_none_or(|step| step > PROMOTE)
     };
     let mut all = courses(&host, |host, name, port| {
         Course::forth(App::program(host, name, port).install())
     });
     // Who stands still at the event that says so has begun the promote: what became of it nobody can know before etcd is back.
-    all.retain(|(_, (_, moment))| ![format!("before {PROMOTE}"), format!("in {PROMOTE}")].contains(moment));
+    all.retain(|(_, (_, moment))| {
+        !["before", "in", "after"]
+            .map(|at| format!("{at} {PROMOTE}"))
+            .contains(moment)
+    });
     host.succeed("systemctl disable etcd");
     let frozen = cut(&host, all);
     host.plug_in();
