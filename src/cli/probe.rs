@@ -74,8 +74,8 @@ async fn container_runs(verb: &args::Probe, patience: Duration) -> eyre::Result<
 }
 
 /// Fails where it was not this unit's program that answered: another one may have taken its port meanwhile, and nginx would
-/// send requests there. A container's port is Docker's, which does not start it
-/// without, unless the manifest's own options give it the host's network.
+/// send requests there. A container's port is Docker's, which does not start it without, unless the manifest's own options give
+/// it the host's network.
 fn require_own(verb: &args::Probe) -> eyre::Result<()> {
     let (Some(main), Err(_)) = (main_process(), std::env::var("BGCTL_IMAGE")) else {
         return Ok(());

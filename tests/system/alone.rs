@@ -7,7 +7,7 @@ use crate::host::{Host, wait};
 fn with_etcd_registry_and_bgctl_gone_the_active_release_serves_also_after_a_power_cut() {
     let host = Host::boot("alone");
     host.push_images();
-    host.succeed("mkdir /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    host.copy_program();
     App::docker(&host, "boxed", 9100).install().switch("v1");
     App::program(&host, "bare", 9102).install().switch("v1");
     App::docker(&host, "boxed", 9100).switch("v2");

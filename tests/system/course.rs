@@ -147,7 +147,7 @@ impl<'h> Course<'h> {
 /// A host of its own, with the demo app as a program, and traps.
 pub fn host(name: &str) -> Host {
     let host = Host::boot(name);
-    host.succeed("mkdir -p /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    host.copy_program();
     trap::prepare(&host);
     host
 }

@@ -12,12 +12,7 @@ fn kill_worker(app: &App<'_>) {
 
 /// How often a worker took up the last switch.
 fn workers(app: &App<'_>) -> usize {
-    let last = format!("ls /var/lib/bgctl/{}/switches/*.jsonl | tail -n 1", app.name());
-    let events = app.host().succeed(&format!("cat $({last})"));
-    events
-        .lines()
-        .filter(|line| line.contains("\"event\":\"resumed\""))
-        .count()
+    app.journal().iter().filter(|line| line["event"] == "resumed").count()
 }
 
 /// Switches from `v1` in blue to `release` under load, and kills the worker once, when `moment` returns.

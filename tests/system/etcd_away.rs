@@ -15,7 +15,7 @@ const DATA: &str = "/etc/default/etcd";
 /// A host of its own with its own etcd, which runs the demo app as a program.
 fn boot(name: &str) -> Host {
     let host = Host::boot(name);
-    host.succeed("mkdir /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    host.copy_program();
     host.succeed(&format!("cp {DATA} {DATA}.own"));
     host
 }

@@ -400,7 +400,7 @@ fn is_done(app: &App<'_>, end: Output, told: &str) -> bool {
 /// A host with the demo app as a program.
 fn host(name: &str) -> Host {
     let host = Host::boot(name);
-    host.succeed("mkdir -p /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    host.copy_program();
     host
 }
 

@@ -147,12 +147,15 @@ impl Host {
         }
     }
 
+    /// Puts the demo app on the host's disk.
+    pub fn copy_program(&self) {
+        self.succeed("mkdir -p /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    }
+
     /// Leaves etcd away, and puts the demo app on the host's disk.
     pub fn use_local_store(&self) {
-        self.succeed(
-            "rm /etc/bgctl/bgctl.toml && systemctl disable --now etcd docker-registry && mkdir -p /opt/demo && \
-             cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/",
-        );
+        self.succeed("rm /etc/bgctl/bgctl.toml && systemctl disable --now etcd docker-registry");
+        self.copy_program();
     }
 
     /// Its name.

@@ -13,7 +13,7 @@ const GATE: &str = "/run/gate";
 const FREE: Duration = Duration::from_secs(15);
 
 fn with_program(host: &Host) {
-    host.succeed("mkdir -p /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    host.copy_program();
 }
 
 fn app<'h>(host: &'h Host, name: &str) -> App<'h> {

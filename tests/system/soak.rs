@@ -225,7 +225,7 @@ fn soak() {
     eprintln!("seed {seed}, {minutes} minutes");
     let host = Host::boot("soak");
     host.push_images();
-    host.succeed("mkdir -p /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    host.copy_program();
     host.copy_in("/opt/demo/mute", "#!/bin/sh\nexec sleep infinity\n");
     host.succeed("chmod +x /opt/demo/mute");
     let apps = vec![

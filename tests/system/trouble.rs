@@ -105,7 +105,7 @@ fn two_apps_switch_at_the_same_time() {
 #[test]
 fn an_app_moves_from_containers_to_a_program_only_while_it_is_down_and_goes_back_only_to_what_its_unit_runs() {
     let host = Host::with_images();
-    host.succeed("mkdir -p /opt/demo && cp /vagrant/target/*-linux-gnu/release/bdd-assistant /opt/demo/");
+    host.copy_program();
     let app = App::docker(&host, "moves", 9224).install();
     app.switch("v1");
     app.switch("v2");
