@@ -77,6 +77,8 @@ fn a_worker_killed_while_it_takes_back_is_followed_by_another() {
     host.succeed("chmod +x /opt/demo/stubborn");
     let client = host.spawn("bgctl switch kundo --exec /opt/demo/stubborn --release p2");
     app.wait_for_step("start green");
+    // It is deaf from its first sleep on.
+    host.wait_until("pgrep -P $(systemctl show -P MainPID kundo@9217) sleep");
     let abort = host.spawn("bgctl abort kundo");
     app.wait_for_step("undo: stop green");
     host.succeed("systemctl kill --signal=KILL bgctl-switch@kundo");
