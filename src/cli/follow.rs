@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::engine::Outcome;
 use crate::host::switches::Switches;
-use crate::host::systemd::Systemd;
+use crate::host::systemd::{Systemd, UnitState};
 use crate::journal::{Next, Record, StepState, StepSummary};
 use crate::model::{AppName, Color, Hinted, ReleaseId, SwitchId, UnitName};
 use crate::plan::Verb;
@@ -89,6 +89,7 @@ async fn follow(
 ) -> eyre::Result<Ended> {
     let mut steps = Steps::new(!watch.json);
     let mut systemd = systemd.clone();
+    let worker = UnitName::switch(app);
     let mut asked = Instant::now();
     let mut away = None;
     let mut crashes = Crashes::default();
@@ -120,13 +121,16 @@ async fn follow(
                 {
                     systemd = again;
                 }
-                crashes.tell(&systemd, app, id, record.entries.len()).await;
-                let looked = is_down(&systemd, app).await;
-                if matches!(looked, Ok(false)) || switches.read(id)? != record {
+                let state = systemd.state(&worker).await;
+                if let Ok(state) = &state {
+                    crashes.tell(state, app, id, record.entries.len());
+                }
+                let is_down = state.map(|state| state.active.is_down());
+                if matches!(is_down, Ok(false)) || switches.read(id)? != record {
                     away = None;
                     continue;
                 }
-                if looked.is_ok() && matches!(next, Next::Stuck { .. }) {
+                if is_down.is_ok() && matches!(next, Next::Stuck { .. }) {
                     return Ok(Ended {
                         record,
                         outcome: Outcome::Stuck,
@@ -134,7 +138,10 @@ async fn follow(
                 }
                 let is_over = away.get_or_insert_with(Instant::now).elapsed() > AWAY;
                 if is_over && switches.open_id()?.as_ref() == Some(id) {
-                    return Err(looked.err().unwrap_or_else(|| stopped(app, id)));
+                    return Err(match is_down {
+                        Ok(_) => stopped(app, id),
+                        Err(error) => lost_sight(error, app, id),
+                    });
                 }
             }
             _ => {}
@@ -156,26 +163,20 @@ struct Crashes {
 
 impl Crashes {
     /// Tells it, once.
-    async fn tell(&mut self, systemd: &Systemd, app: &AppName, id: &SwitchId, entries: usize) {
-        let unit = UnitName::switch(app);
-        // Where systemd cannot be asked, whoever asks for more than this says so.
-        let Ok(state) = systemd.state(&unit).await else { return };
-        let (before, length) = *self.grown.get_or_insert((state.restarts, entries));
+    fn tell(&mut self, worker: &UnitState, app: &AppName, id: &SwitchId, entries: usize) {
+        let (before, length) = *self.grown.get_or_insert((worker.restarts, entries));
         if length != entries {
-            self.grown = Some((state.restarts, entries));
-        } else if !self.are_told && state.restarts >= before + CRASHES {
+            self.grown = Some((worker.restarts, entries));
+        } else if !self.are_told && worker.restarts >= before + CRASHES {
             output::warning(&format!(
                 "the worker of switch {id} of {app} cannot go on, and was started again {} times; it is followed until it \
-                 can. Why it cannot: systemctl status {unit}",
-                state.restarts - before
+                 can. Why it cannot: systemctl status {}",
+                worker.restarts - before,
+                UnitName::switch(app)
             ));
             self.are_told = true;
         }
     }
-}
-
-async fn is_down(systemd: &Systemd, app: &AppName) -> eyre::Result<bool> {
-    Ok(systemd.active_state(&UnitName::switch(app)).await?.is_down())
 }
 
 fn closed(app: &AppName, id: &SwitchId) -> eyre::Report {
@@ -188,6 +189,15 @@ fn stopped(app: &AppName, id: &SwitchId) -> eyre::Report {
     let message = format!("switch {id} of {app} is not finished, and its worker {unit} does not run");
     let hint = format!("go on with it: bgctl resume {app}; or take it back: bgctl abort {app}");
     Hinted::new(message, hint).into()
+}
+
+fn lost_sight(error: eyre::Report, app: &AppName, id: &SwitchId) -> eyre::Report {
+    let hint = format!("its worker goes on with it where it can; follow it again: bgctl switch {app} --follow");
+    Hinted::from(
+        error.wrap_err(format!("cannot tell how switch {id} of {app} ends")),
+        hint,
+    )
+    .into()
 }
 
 fn detached(record: &Record, watch: Watch) -> eyre::Result<Exit> {
