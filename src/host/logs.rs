@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::command::Command;
+use super::docker;
 use super::systemd::Systemd;
 use crate::model::{Hinted, UnitName};
 
@@ -34,10 +35,10 @@ pub async fn attach(report: eyre::Report, systemd: &Systemd, unit: &UnitName, co
             return report;
         }
     };
-    let hint = Hinted::find(&report).map_or_else(
-        || format!("see `journalctl -u {unit}`"),
-        |hinted| hinted.hint().to_owned(),
-    );
+    let hint = Hinted::find(&report)
+        .map(|hinted| hinted.hint().to_owned())
+        .or_else(|| docker::start_hint(&lines))
+        .unwrap_or_else(|| format!("see `journalctl -u {unit}`"));
     Hinted::from(report, hint).with_details(lines).into()
 }
 

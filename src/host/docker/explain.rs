@@ -1,4 +1,4 @@
-//! Why a pull failed, for an operator. The engine tells its registry's errors as text only.
+//! Why a pull or a container's start failed, for an operator. The engine tells these errors as text only.
 
 use bollard::errors::Error;
 
@@ -93,9 +93,42 @@ fn kind(said: &str) -> Kind {
     }
 }
 
+/// What a person can do about a container that does not start, by what its `docker run` said; none where that is not known.
+pub fn start_hint(log: &[String]) -> Option<String> {
+    let held = |line: &String| {
+        let (_, said) = line.split_once("Error response from daemon:")?;
+        let (address, _) = said.split_once(" failed: port is already allocated")?;
+        address.rsplit_once(':')?.1.parse::<u16>().ok()
+    };
+    let port = log.iter().rev().find_map(held)?;
+    Some(format!(
+        "`docker ps --filter publish={port}` tells which container has the port. Where none has it, Docker still holds it \
+         for one that is gone, as it can after a power cut (moby issue 20486): `systemctl restart docker` frees it, and \
+         takes every container down for that"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As Docker 20.10 and 28 say it.
+    #[test]
+    fn a_port_that_the_engine_holds_is_told_with_a_way_out() {
+        let hint = |line: &str| start_hint(&["shop r8 listens".to_owned(), line.to_owned(), "bye".to_owned()]);
+        for said in [
+            "docker: Error response from daemon: driver failed programming external connectivity on endpoint shop-9002 \
+             (2c81): Bind for 127.0.0.1:9002 failed: port is already allocated.",
+            "docker: Error response from daemon: failed to set up container networking: driver failed programming \
+             external connectivity on endpoint shop-9002 (2c81): Bind for 127.0.0.1:9002 failed: port is already allocated",
+        ] {
+            let hint = hint(said).unwrap();
+            assert!(hint.starts_with("`docker ps --filter publish=9002` "), "{hint}");
+            assert!(hint.contains("`systemctl restart docker`"), "{hint}");
+        }
+        assert_eq!(hint("Bind for 127.0.0.1:9002 failed: port is already allocated"), None);
+        assert_eq!(hint("docker: Error response from daemon: No such image: shop:9"), None);
+    }
 
     /// As Docker 20.10 says them.
     #[test]

@@ -13,6 +13,7 @@ use camino::Utf8Path;
 use eyre::WrapErr as _;
 use futures_util::StreamExt as _;
 
+pub use self::explain::start_hint;
 use crate::model::{Digest, Hint as _, Hinted, ImageRef, PinnedImage};
 
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
