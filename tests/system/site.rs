@@ -192,6 +192,34 @@ fn what_bgctl_asks_nginx_is_for_the_host_alone() {
 }
 
 #[test]
+fn what_another_apps_site_answers_is_none_of_ones_own() {
+    let host = Host::boot("other-site");
+    host.copy_program();
+    let other = App::program(&host, "first", 9100).install();
+    let app = App::program(&host, "second", 9102).install();
+    other.switch("p1");
+    app.switch("p1");
+    // nginx sends what has no site of its own to the first one.
+    host.succeed("mv /etc/nginx/sites-enabled/second.conf /root/ && nginx -s reload");
+    host.wait_until("bgctl status second | grep '^nginx   does not answer for this app$'");
+    let status = app.status();
+    assert_eq!(
+        (&status["nginx_answers"], &status["serving"], &status["agrees"]),
+        (&false.into(), &serde_json::Value::Null, &false.into()),
+        "{status:#}"
+    );
+    let failed = app.bgctl("switch", "--release p2").expect(1);
+    assert!(
+        failed.error().starts_with("cannot confirm ") && failed.error().contains("but that of first"),
+        "{failed:?}"
+    );
+    app.bgctl("repair", "").expect(0);
+    app.switch("p2");
+    app.is_served_by("p2", "green");
+    other.is_served_by("p1", "blue");
+}
+
+#[test]
 fn the_app_is_told_who_asked_and_how() {
     let host = Host::with_programs();
     host.copy_in("/opt/demo/mirror", MIRROR);

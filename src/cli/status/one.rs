@@ -26,6 +26,9 @@ struct Status {
     app: String,
     url: String,
     cursor: Option<CursorStatus>,
+    /// Whether nginx answers for this app.
+    nginx_answers: bool,
+    /// What it says that it serves.
     serving: Option<Color>,
     agrees: bool,
     colors: Vec<ColorStatus>,
@@ -118,7 +121,8 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
         CursorFact::Unknown { known, .. } => known.clone().map(CursorStatus::known),
         CursorFact::Missing | CursorFact::Broken(_) => None,
     };
-    let serving = *facts.nginx.as_ref().unwrap_or(&facts.flag);
+    let nginx_answers = facts.nginx.is_ok();
+    let serving = facts.nginx.as_ref().copied().unwrap_or_default();
     let active = cursor.as_ref().and_then(|cursor| cursor.cursor.active);
     let mut colors = Vec::new();
     for color in Color::BOTH {
@@ -128,8 +132,9 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
     Ok(Status {
         app: app.name.to_string(),
         url: app.site.to_string(),
-        agrees: serving == active,
+        agrees: nginx_answers && serving == active,
         cursor,
+        nginx_answers,
         serving,
         colors,
         open_switch: open_switch(context, &app, &facts)?,
@@ -233,13 +238,12 @@ fn show(status: &Status) {
         }
         None => output::answer("cursor  not known"),
     }
-    let agrees = if status.agrees {
-        "as the cursor says"
-    } else {
-        "not what the cursor says"
-    };
     let serving = output::in_color(status.serving, Color::or_none(status.serving));
-    output::answer(&format!("nginx   {serving}, {agrees}"));
+    output::answer(&match (status.nginx_answers, status.agrees) {
+        (false, _) => "nginx   does not answer for this app".to_owned(),
+        (true, true) => format!("nginx   {serving}, as the cursor says"),
+        (true, false) => format!("nginx   {serving}, not what the cursor says"),
+    });
     if let Some(switch) = &status.open_switch {
         let step = switch.step.as_deref().unwrap_or("not begun");
         let worker = if switch.running {

@@ -90,6 +90,7 @@ impl Put<'_> {
             did.push(format!("wrote {}", change.path));
         }
         let proof = Proof {
+            app: &app.name,
             site: &app.site,
             socket: &layout.socket(&app.name),
             color: flag::read(&layout.flag_dir(&app.name))?,

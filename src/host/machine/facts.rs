@@ -37,7 +37,7 @@ impl Machine {
         let look = async {
             tokio::join!(
                 self.cursor_fact(),
-                nginx::color(&self.app.site, &socket),
+                nginx::color(name, &self.app.site, &socket),
                 self.color_facts(Color::Blue),
                 self.color_facts(Color::Green),
             )

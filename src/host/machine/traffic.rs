@@ -41,7 +41,7 @@ impl Machine {
     }
 
     async fn ask_nginx(&self, color: Color, socket: &camino::Utf8Path) -> eyre::Result<()> {
-        let serving = nginx::color(&self.app.site, socket).await?;
+        let serving = nginx::color(&self.app.name, &self.app.site, socket).await?;
         if serving != Some(color) {
             eyre::bail!("nginx sends requests to {}", Color::or_none(serving));
         }
@@ -53,7 +53,7 @@ impl Machine {
         if health.check != self.app.health.check {
             return Ok(());
         }
-        let answer = nginx::health(&self.app.site, socket, health.timeout).await?;
+        let answer = nginx::health(&self.app.name, &self.app.site, socket, health.timeout).await?;
         if answer.status != expect || answer.color != Some(color) {
             let (status, by) = (answer.status, Color::or_none(answer.color));
             eyre::bail!("its health check through nginx says {status} by {by}");

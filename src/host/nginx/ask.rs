@@ -6,8 +6,9 @@ use camino::Utf8Path;
 use eyre::WrapErr as _;
 use tokio::net::{TcpStream, UnixStream};
 
+use super::Proof;
 use crate::host::http::{self, Answer};
-use crate::model::{Color, Hinted, Listen, Site};
+use crate::model::{AppName, Color, Hinted, Listen, Site};
 
 /// How long nginx may take to say which color it uses.
 const ASK: Duration = Duration::from_secs(5);
@@ -24,12 +25,13 @@ pub struct Health {
     pub color: Option<Color>,
 }
 
-/// Which color nginx uses for a site now; none where nothing was ever switched. Asks the site itself where it listens with
-/// plain HTTP on a loopback address, else its second look on `socket`. Fails where something else answers.
-pub async fn color(site: &Site, socket: &Utf8Path) -> eyre::Result<Option<Color>> {
+/// Which color nginx uses for an app's site now; none where nothing was ever switched. Asks the site itself where it listens
+/// with plain HTTP on a loopback address, else its second look on `socket`. Fails where something else answers.
+pub async fn color(app: &AppName, site: &Site, socket: &Utf8Path) -> eyre::Result<Option<Color>> {
     let door = Door::of(site, socket);
     let ask = async {
         let answer = door.get("/.bgctl/color", ASK).await?;
+        require_of(app, &answer)?;
         let text = answer.body.trim();
         match Color::parse_or_none(text) {
             Ok(color) if answer.status.is_success() => Ok(color),
@@ -43,15 +45,12 @@ pub async fn color(site: &Site, socket: &Utf8Path) -> eyre::Result<Option<Color>
 /// What the health path of the active color answers through nginx, within `timeout`; asked as [`color`]. Fails where
 /// nginx gives no answer, or something else than a site of bgctl does: also where the app's check is not HTTP, since the
 /// site has no such location then.
-pub async fn health(site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::Result<Health> {
+pub async fn health(app: &AppName, site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::Result<Health> {
     let door = Door::of(site, socket);
     let ask = async {
         let answer = door.get("/.bgctl/health", timeout).await?;
-        let color = answer
-            .headers
-            .get("x-bgctl-color")
-            .and_then(|value| value.to_str().ok());
-        let color = color.ok_or_else(|| wrong(&answer))?;
+        require_of(app, &answer)?;
+        let color = header(&answer, "x-bgctl-color").ok_or_else(|| wrong(&answer))?;
         eyre::Ok(Health {
             status: answer.status.as_u16(),
             color: Color::parse_or_none(color)?,
@@ -61,18 +60,13 @@ pub async fn health(site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::
         .wrap_err_with(|| format!("cannot ask for the health of the active color through nginx ({door})"))
 }
 
-/// Asks for the color until the answer is one. Fails after `patience` with the last answer, and where it is not `expected`.
-pub(super) async fn wait_for_color(
-    site: &Site,
-    socket: &Utf8Path,
-    expected: Option<Color>,
-    patience: Duration,
-) -> eyre::Result<()> {
+/// Asks for the color until the answer is one. Fails after `patience` with the last answer, and where it is not the expected one.
+pub(super) async fn wait_for_color(proof: &Proof<'_>, patience: Duration) -> eyre::Result<()> {
     let began = Instant::now();
     loop {
-        match color(site, socket).await {
-            Ok(told) if told == expected => return Ok(()),
-            Ok(told) if began.elapsed() >= patience => return Err(unseen(told, expected)),
+        match color(proof.app, proof.site, proof.socket).await {
+            Ok(told) if told == proof.color => return Ok(()),
+            Ok(told) if began.elapsed() >= patience => return Err(unseen(told, proof.color)),
             Err(error) if began.elapsed() >= patience => return Err(error),
             _ => tokio::time::sleep(PAUSE).await,
         }
@@ -89,12 +83,27 @@ fn unseen(told: Option<Color>, flag: Option<Color>) -> eyre::Report {
     .into()
 }
 
+/// Fails where the site of another app answers. One that an older bgctl rendered does not tell whose it is.
+fn require_of(app: &AppName, answer: &Answer) -> eyre::Result<()> {
+    match header(answer, "x-bgctl-app").map(AppName::parse) {
+        None => Ok(()),
+        Some(Ok(name)) if name == *app => Ok(()),
+        Some(Ok(other)) => Err(taken(format!("the answer is not this site's, but that of {other}"))),
+        Some(Err(_)) => Err(wrong(answer)),
+    }
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    answer.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
 fn wrong(answer: &Answer) -> eyre::Report {
-    Hinted::new(
-        format!("the answer is not this site's, but {}", answer.status),
-        "another site may take its name or address: compare [nginx] server_name and listen with `nginx -T`",
-    )
-    .into()
+    taken(format!("the answer is not this site's, but {}", answer.status))
+}
+
+fn taken(message: String) -> eyre::Report {
+    let hint = "another site may take its name or address: compare [nginx] server_name and listen with `nginx -T`";
+    Hinted::new(message, hint).into()
 }
 
 /// Where a site is asked.
@@ -152,9 +161,30 @@ fn host(site: &Site) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::{HeaderMap, HeaderName};
+
     use super::super::tests::site;
     use super::*;
     use crate::model::Certificate;
+
+    #[test]
+    fn the_site_of_another_app_is_no_answer() {
+        let app = AppName::parse("shop").unwrap();
+        let answer = |name: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.extend(name.map(|name| (HeaderName::from_static("x-bgctl-app"), name.parse().unwrap())));
+            Answer {
+                status: hyper::StatusCode::OK,
+                headers,
+                body: "blue\n".into(),
+            }
+        };
+        let refused = |name| require_of(&app, &answer(Some(name))).unwrap_err().to_string();
+        require_of(&app, &answer(Some("shop"))).unwrap();
+        require_of(&app, &answer(None)).unwrap();
+        assert_eq!(refused("blog"), "the answer is not this site's, but that of blog");
+        assert_eq!(refused("Evil; app"), "the answer is not this site's, but 200 OK");
+    }
 
     #[test]
     fn the_door_is_the_site_itself_where_this_host_may_use_it() {

@@ -17,7 +17,7 @@ pub use self::ask::{Health, color, health};
 use super::command::{Command, Failed};
 use super::systemd::Systemd;
 use crate::files;
-use crate::model::{Color, Hinted, NginxSettings, Site};
+use crate::model::{AppName, Color, Hinted, NginxSettings, Site};
 
 /// How long a check of the configuration, or its reload, may take.
 const CHECK: Duration = Duration::from_secs(60);
@@ -35,11 +35,13 @@ pub struct Nginx {
 /// What shows that nginx serves a site.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof<'a> {
-    /// The site.
+    /// The app.
+    pub app: &'a AppName,
+    /// Its site.
     pub site: &'a Site,
-    /// Its second look.
+    /// The site's second look.
     pub socket: &'a Utf8Path,
-    /// The color that its flag names.
+    /// The color that the app's flag names.
     pub color: Option<Color>,
 }
 
@@ -78,7 +80,7 @@ impl Nginx {
     /// Fails where nginx does not run, refuses the configuration, does not take it, or answers otherwise; then the file
     /// that was there before is back and nginx serves that, unless the error says otherwise.
     pub async fn put_site(&self, path: &Utf8Path, text: &str, proof: &Proof<'_>) -> eyre::Result<bool> {
-        let told = || color(proof.site, proof.socket);
+        let told = || color(proof.app, proof.site, proof.socket);
         if files::read_bytes(path)?.as_deref() == Some(text.as_bytes())
             && told().await.is_ok_and(|told| told == proof.color)
         {
@@ -134,7 +136,7 @@ impl Nginx {
     async fn serve(&self, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
         self.reload().await?;
         match proof {
-            Some(proof) => ask::wait_for_color(proof.site, proof.socket, proof.color, PROOF).await,
+            Some(proof) => ask::wait_for_color(proof, PROOF).await,
             None => Ok(()),
         }
     }

@@ -45,6 +45,7 @@ fn what_programs_get_is_what_is_documented() {
             age_seconds: None,
         }),
         serving: Some(Color::Blue),
+        nginx_answers: true,
         agrees: true,
         colors: vec![
             color(Color::Blue, 9001, Color::Blue),
