@@ -35,9 +35,8 @@ pub async fn attach(report: eyre::Report, systemd: &Systemd, unit: &UnitName, co
             return report;
         }
     };
-    let hint = Hinted::find(&report)
-        .map(|hinted| hinted.hint().to_owned())
-        .or_else(|| docker::start_hint(&lines))
+    let hint = docker::start_hint(&lines)
+        .or_else(|| Hinted::find(&report).map(|hinted| hinted.hint().to_owned()))
         .unwrap_or_else(|| format!("see `journalctl -u {unit}`"));
     Hinted::from(report, hint).with_details(lines).into()
 }

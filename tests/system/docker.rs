@@ -17,6 +17,28 @@ fn a_stale_container_of_the_same_name_is_in_nobodys_way() {
 }
 
 #[test]
+fn a_port_that_docker_keeps_for_nobody_is_told_with_the_way_out() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "kept", 9192).install();
+    app.switch("v1");
+    // Nobody listens, and Docker thinks that somebody does.
+    host.succeed("docker run -d --name keeper -p 127.0.0.1:9193:8080 localhost:5000/bdd-assistant:v3");
+    host.succeed("pkill -f '[d]ocker-proxy .*-host-port 9193 '");
+    host.wait_until("! ss -Hltn 'sport = :9193' | grep .");
+    let failed = app.bgctl("switch", &app.release("v2")).expect(1);
+    for told in [
+        "port is already allocated",
+        "docker ps --filter publish=9193",
+        "systemctl restart docker",
+    ] {
+        assert!(failed.stderr.contains(told), "{told}: {failed:?}");
+    }
+    host.succeed("docker rm -f keeper");
+    app.switch("v2");
+    app.is_served_by("v2", "green");
+}
+
+#[test]
 fn a_container_is_stopped_by_sigterm_and_ends_with_0() {
     let host = Host::with_images();
     let app = App::docker(&host, "term", 9182).install();
