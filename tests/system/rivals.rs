@@ -1,6 +1,6 @@
 //! Several at once: on one host, and on two that share one etcd.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -9,6 +9,9 @@ use crate::app::App;
 use crate::host::{Host, Output, wait};
 
 const GATE: &str = "/run/gate";
+/// How often two hosts race, and after how many rounds one of them is paused.
+const LAPS: usize = 10;
+const ROUNDS: usize = 20;
 /// Within this a claim must be free when whoever had it is dead.
 const FREE: Duration = Duration::from_secs(15);
 
@@ -122,8 +125,16 @@ fn two() -> (Host, Host) {
 fn of_two_hosts_one_promotes() {
     let (first, second) = two();
     let (one, other) = (app(&first, "duo").install(), app(&second, "duo").install());
-    race(&one, &other);
-    a_paused_holder_loses(&one, &other);
+    let mut promotes = Promotes::default();
+    for lap in 0..LAPS {
+        promotes.won += race(&one, &other, lap);
+        let [holder, rival] = if lap % 2 == 0 { [&one, &other] } else { [&other, &one] };
+        a_paused_holder_loses(&first, holder, rival);
+        promotes.won += 1;
+        // Before older ones than these are forgotten.
+        promotes.read([&first, &second]);
+    }
+    promotes.are_distinct();
 
     // A host dies while it has the claim.
     second.succeed(&format!("touch {GATE}"));
@@ -150,10 +161,43 @@ fn cursor(host: &Host) -> String {
     host.succeed("etcdctl get --prefix /duo/ | grep -A1 -e instance -e release -e moved-by")
 }
 
-fn race(one: &App<'_>, other: &App<'_>) {
+/// The switches of both hosts that promoted.
+#[derive(Default)]
+struct Promotes {
+    /// How many said so.
+    won: usize,
+    /// The revision that each promoted on, by its host and its id.
+    revisions: BTreeMap<(String, String), i64>,
+}
+
+impl Promotes {
+    fn read(&mut self, hosts: [&Host; 2]) {
+        for host in hosts {
+            for journal in journals(host, "duo") {
+                let id = journal[0]["plan"]["switch"].as_str().unwrap().to_owned();
+                let revision = promoted_on(&journal).map(|revision| ((host.name().to_owned(), id), revision));
+                self.revisions.extend(revision);
+            }
+        }
+    }
+
+    fn are_distinct(&self) {
+        assert_eq!(self.revisions.len(), self.won);
+        let distinct: BTreeSet<_> = self.revisions.values().collect();
+        assert_eq!(
+            distinct.len(),
+            self.won,
+            "two promotes from one revision: {:?}",
+            self.revisions
+        );
+    }
+}
+
+/// Both switch at the same time, again and again; how many of them were done.
+fn race(one: &App<'_>, other: &App<'_>, lap: usize) -> usize {
     let mut won = 0;
-    for round in 0..12 {
-        let start = |app: &App<'_>| app.host().spawn(&format!("bgctl switch duo --release r{round}"));
+    for round in 0..ROUNDS {
+        let start = |app: &App<'_>| app.host().spawn(&format!("bgctl switch duo --release r{lap}-{round}"));
         let both = [start(one), start(other)].map(Host::wait);
         assert!(both.iter().any(|output| output.status == 0), "{both:#?}");
         for Output { status, stderr, .. } in both {
@@ -166,49 +210,45 @@ fn race(one: &App<'_>, other: &App<'_>) {
             }
         }
     }
-    let hosts = [one.host(), other.host()];
-    let all: Vec<_> = hosts.into_iter().flat_map(|host| journals(host, "duo")).collect();
-    let promoted: Vec<_> = all.iter().filter_map(|journal| promoted_on(journal)).collect();
-    assert_eq!(promoted.len(), won);
-    assert_eq!(
-        promoted.iter().collect::<BTreeSet<_>>().len(),
-        won,
-        "two promotes from one revision: {promoted:?}"
-    );
+    won
 }
 
-fn a_paused_holder_loses(one: &App<'_>, other: &App<'_>) {
-    let (first, second) = (one.host(), other.host());
-    first.succeed(&format!("touch {GATE}"));
-    one.bgctl("switch", "--release paused --detach").expect(0);
-    one.wait_for_step("verify");
-    let claim = first.succeed("etcdctl get --print-value-only /duo/claim");
+/// One is paused beyond its claim, within which the other one is refused, and after which that one is done.
+fn a_paused_holder_loses(store: &Host, holder: &App<'_>, rival: &App<'_>) {
+    let (paused_host, free_host) = (holder.host(), rival.host());
+    paused_host.succeed(&format!("touch {GATE}"));
+    holder.bgctl("switch", "--release paused --detach").expect(0);
+    holder.wait_for_step("verify");
+    let claim = store.succeed("etcdctl get --print-value-only /duo/claim");
     assert!(
-        claim.contains(first.name()) && claim.contains("\"switch\"") && claim.contains("\"paused\""),
+        claim.contains(paused_host.name()) && claim.contains("\"switch\"") && claim.contains("\"paused\""),
         "{claim}"
     );
-    first.succeed("systemctl kill --signal=STOP bgctl-switch@duo");
+    paused_host.succeed("systemctl kill --signal=STOP bgctl-switch@duo");
     let since = Instant::now();
-    let busy = other.bgctl("switch", "--release theirs").expect(5);
-    assert!(busy.error().contains(first.name()), "{busy:?}");
+    let busy = rival.bgctl("switch", "--release theirs").expect(5);
+    assert!(busy.error().contains(paused_host.name()), "{busy:?}");
     is_told(&busy.stderr);
-    first.wait_until("! etcdctl get /duo/claim | grep .");
+    store.wait_until("! etcdctl get /duo/claim | grep .");
     assert!(since.elapsed() < FREE, "{:?}", since.elapsed());
-    other.bgctl("switch", "--release theirs").expect(0);
-    let moved = cursor(first);
+    rival.bgctl("switch", "--release theirs").expect(0);
+    let moved = cursor(store);
 
-    first.succeed(&format!("systemctl kill --signal=CONT bgctl-switch@duo; rm {GATE}"));
-    let lost = one.bgctl("switch", "--follow");
+    paused_host.succeed(&format!("systemctl kill --signal=CONT bgctl-switch@duo; rm {GATE}"));
+    let lost = holder.bgctl("switch", "--follow");
     // It may have ended before it could be followed.
     assert!([1, 3].contains(&lost.status), "{lost:?}");
-    one.wait_until_closed();
-    assert_eq!(cursor(first), moved);
-    let journals = journals(first, "duo");
+    holder.wait_until_closed();
+    assert_eq!(cursor(store), moved);
+    let journals = journals(paused_host, "duo");
     let paused = journals.last().unwrap();
     assert_eq!(
         (&paused[0]["plan"]["release"], promoted_on(paused)),
         (&"paused".into(), None)
     );
     let failed = paused.iter().find(|line| line["event"] == "failed").unwrap();
-    assert!(failed["error"].as_str().unwrap().contains(second.name()), "{failed:#}");
+    assert!(
+        failed["error"].as_str().unwrap().contains(free_host.name()),
+        "{failed:#}"
+    );
 }
