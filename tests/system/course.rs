@@ -12,7 +12,7 @@ use crate::trap::{self, Point};
 pub type Moment = String;
 
 /// The moments of the points that were recorded of a worker.
-fn moments(points: &[(Point, String)]) -> Vec<(Point, Moment)> {
+pub fn moments(points: &[(Point, String)]) -> Vec<(Point, Moment)> {
     let mut now = "before 0".to_owned();
     let mut moments = Vec::new();
     for (point, line) in points {

@@ -5,6 +5,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::app::App;
+use crate::course;
 use crate::host::{Host, Output};
 use crate::load::{Load, releases};
 use crate::settled::settled;
@@ -378,9 +379,9 @@ fn other(color: &str) -> &'static str {
 /// Where the worker of a switch that was recorded has begun a step.
 fn begins(app: &App<'_>, step: usize) -> Point {
     let points = trap::points(app.host(), &trap::worker(app.name()));
-    let begun = format!(r#"\"event\":\"started\",\"step\":{step}"#);
-    let mut points = points.into_iter().skip_while(|(_, line)| !line.contains(&begun));
-    let synced = points.find(|(point, _)| point.call == "fdatasync");
+    let within = format!("in {step}");
+    let mut moments = course::moments(&points).into_iter();
+    let synced = moments.find(|(point, moment)| *moment == within && point.call == "fdatasync");
     synced.unwrap_or_else(|| panic!("{} was never begun", STEPS[step])).0
 }
 

@@ -47,6 +47,32 @@ fn ctrl_c_ends_the_following_and_not_the_switch() {
 }
 
 #[test]
+fn who_cannot_see_how_a_switch_ends_is_told_so_and_follows_it_again() {
+    let host = Host::boot("no-bus");
+    host.copy_program();
+    let gate = "while test -e /run/gate; do sleep 0.1; done";
+    let app = App::program(&host, "unseen", 9100).set("verify.commands", vec![gate]);
+    let app = app.install();
+    app.switch("p1");
+    host.succeed("touch /run/gate");
+    let client = host.spawn("bgctl switch unseen --release p2");
+    app.wait_for_step("verify");
+    host.succeed("systemctl stop dbus.socket dbus.service");
+    let lost = Host::wait(client).expect(4);
+    assert!(
+        lost.error().starts_with("cannot tell how switch 0002 of unseen ends: "),
+        "{lost:?}"
+    );
+    assert!(lost.stderr.contains("bgctl switch unseen --follow"), "{lost:?}");
+    host.succeed("systemctl start dbus.socket");
+    let again = host.spawn("bgctl switch unseen --follow");
+    app.wait_for_step("verify");
+    host.succeed("rm /run/gate");
+    Host::wait(again).expect(0);
+    app.is_served_by("p2", "green");
+}
+
+#[test]
 fn a_second_switch_and_whatever_else_would_disturb_is_told_that_one_runs() {
     let host = Host::with_images();
     let app = App::docker(&host, "busy", 9144).install();
