@@ -52,12 +52,11 @@ pub async fn report(
         return detached(&switches.read(id)?, watch);
     }
     let mut signals = Signals::hold()?;
-    let ended = tokio::select! {
+    let (record, outcome) = tokio::select! {
         // The switch is open: whatever keeps this from following it, it is not that nothing was changed.
         ended = follow(&switches, systemd, app, id, watch) => ended.map_err(unless_it_says)?,
         _ = signals.received() => return Ok(interrupted(&switches.read(id)?)),
     };
-    let Ended { record, outcome } = ended;
     if watch.json {
         output::json(&Report::new(&record, Some(outcome)))?;
     } else {
@@ -74,11 +73,6 @@ fn unless_it_says(error: eyre::Report) -> eyre::Report {
     }
 }
 
-struct Ended {
-    record: Record,
-    outcome: Outcome,
-}
-
 /// Reads the journal until the switch ended and its worker let go of it.
 async fn follow(
     switches: &Switches,
@@ -86,7 +80,7 @@ async fn follow(
     app: &AppName,
     id: &SwitchId,
     watch: Watch,
-) -> eyre::Result<Ended> {
+) -> eyre::Result<(Record, Outcome)> {
     let mut steps = Steps::new(!watch.json);
     let mut systemd = systemd.clone();
     let worker = UnitName::switch(app);
@@ -100,18 +94,8 @@ async fn follow(
         let record = switches.read(id)?;
         steps.show(&record);
         match (record.next(), is_open) {
-            (Next::Finished, false) => {
-                return Ok(Ended {
-                    record,
-                    outcome: Outcome::Done,
-                });
-            }
-            (Next::Undone, false) => {
-                return Ok(Ended {
-                    record,
-                    outcome: Outcome::RolledBack,
-                });
-            }
+            (Next::Finished, false) => return Ok((record, Outcome::Done)),
+            (Next::Undone, false) => return Ok((record, Outcome::RolledBack)),
             (_, false) => return Err(Ends::with(Exit::Refused)(closed(app, id)).into()),
             (next, true) if asked.elapsed() > ALIVE => {
                 asked = Instant::now();
@@ -131,10 +115,7 @@ async fn follow(
                     continue;
                 }
                 if is_down.is_ok() && matches!(next, Next::Stuck { .. }) {
-                    return Ok(Ended {
-                        record,
-                        outcome: Outcome::Stuck,
-                    });
+                    return Ok((record, Outcome::Stuck));
                 }
                 let is_over = away.get_or_insert_with(Instant::now).elapsed() > AWAY;
                 if is_over && switches.open_id()?.as_ref() == Some(id) {
