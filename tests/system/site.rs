@@ -187,7 +187,11 @@ fn what_bgctl_asks_nginx_is_for_the_host_alone() {
     );
     assert!(ask("/").starts_with("HTTP/1.1 200"));
     for path in ["/.bgctl/color", "/.bgctl/health"] {
-        assert_eq!(app.get(path).status, 404, "{path} from elsewhere");
+        let answer = app.get(path);
+        assert_eq!(answer.status, 404, "{path} from elsewhere");
+        for header in ["x-bgctl-color", "x-bgctl-app"] {
+            assert_eq!(answer.header(header), "", "{path} from elsewhere");
+        }
     }
 }
 
