@@ -106,6 +106,24 @@ fn the_same_release_may_be_switched_to_again() {
     assert_eq!((again.release, again.to), (id("r1"), Color::Green));
 }
 
+#[test]
+fn what_is_not_on_record_any_more_is_not_pinned_again() {
+    let idle = builders::state(ActiveState::Inactive, false, Some("r0"));
+    let mut observed = builders::serving_beside(Color::Blue, idle);
+    let back = |observed: &Observed| {
+        let plan = switch(&app(), &release("r2"), observed).unwrap();
+        let undo = |planned: PlannedStep| planned.undo;
+        plan.steps.into_iter().flat_map(undo).next().unwrap()
+    };
+    let pin = |release| Step::Pin {
+        color: Color::Green,
+        release,
+    };
+    assert_eq!(back(&observed), pin(Some(id("r0"))));
+    observed.releases.retain(|release| release.id != id("r0"));
+    assert_eq!(back(&observed), pin(None));
+}
+
 fn refused(case: &str, plan: Result<Plan, Refusal>) -> String {
     let refusal = plan.unwrap_err();
     let hint = refusal.hint().unwrap_or_else(|| "-".to_owned());

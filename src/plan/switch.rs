@@ -81,6 +81,7 @@ fn plan(app: &App, verb: Verb, release: &ReleaseId, observed: &Observed, reach: 
     let stored = installed(app, observed)?;
     if let Some(open) = &observed.open {
         return Err(Refusal::Busy {
+            verb: verb.phrase(),
             app: app.name.clone(),
             open: open.clone(),
         });
@@ -117,8 +118,8 @@ fn stage(app: &App, color: Color, release: &ReleaseId, observed: &Observed) -> V
         steps.push(undoable(Step::Start { color }, [], reason));
     } else {
         steps.extend(clear(color, idle));
-        // What the app's unit does not run any more cannot be pinned again.
-        let fits = |id: &ReleaseId| find(id, observed).is_none_or(|release| release.fits(app));
+        // What is not on record any more, or the app's unit does not run, cannot be pinned again.
+        let fits = |id: &ReleaseId| find(id, observed).is_some_and(|release| release.fits(app));
         let before = Step::Pin {
             color,
             release: idle.pinned.clone().filter(fits),

@@ -121,6 +121,8 @@ pub fn serving(color: Color) -> Observed {
 /// The same, with what is to be known about the idle color.
 pub fn serving_beside(color: Color, idle: InstanceState) -> Observed {
     let mut observed = serving(color);
+    let pinned = idle.pinned.iter().filter(|pinned| **pinned != id("r1"));
+    observed.releases.extend(pinned.map(|pinned| release(pinned.as_str())));
     *instance(&mut observed, color.other()) = idle;
     observed
 }

@@ -41,7 +41,7 @@ pub fn observed() -> impl Strategy<Value = Observed> {
             }),
             serving,
             instances: ByColor { blue, green },
-            releases: vec![release("r0"), release("r1")],
+            releases: ["r0", "r1", "r2"].map(release).into(),
             previous: Some(id("r0")),
             ..fresh()
         }
