@@ -44,7 +44,7 @@ impl Etcd {
         let explain = Explain::new(settings);
         let options = connect::options(settings)?;
         let tries = settings.endpoints.len() * TRIES;
-        let connect = Box::pin(retry(tries, || {
+        let connect = Box::pin(retry(tries, false, || {
             Client::connect(&settings.endpoints, Some(options.clone()))
         }));
         let client = match tokio::time::timeout(settings.timeout, connect).await {
@@ -236,11 +236,11 @@ impl Etcd {
     async fn call<T>(&self, call: impl AsyncFn(&Client) -> Result<T, Error>) -> Result<Answer<T>, Failure> {
         // On the heap: what gRPC keeps of a call is large, and many futures hold one.
         let calls = Box::pin(async {
-            match retry(self.tries, || call(&self.client)).await {
+            match retry(self.tries, false, || call(&self.client)).await {
                 Err(failed) if Cause::of(&failed.error) == Cause::OldLogin => {
                     let login = self.client.refresh_token().await;
                     login.map_err(|error| Failed { error, ..failed })?;
-                    retry(self.tries, || call(&self.client)).await
+                    retry(self.tries, failed.is_second, || call(&self.client)).await
                 }
                 answer => answer,
             }
@@ -310,10 +310,14 @@ struct Answer<T> {
     is_second: bool,
 }
 
-/// Tries again where no connection was made or it was lost; with several endpoints another one may be taken.
-async fn retry<T>(tries: usize, call: impl AsyncFn() -> Result<T, Error>) -> Result<Answer<T>, Failed> {
+/// Tries again where no connection was made or it was lost; with several endpoints another one may be taken. `is_second` as in
+/// [`Failed`], of what came before.
+async fn retry<T>(
+    tries: usize,
+    mut is_second: bool,
+    call: impl AsyncFn() -> Result<T, Error>,
+) -> Result<Answer<T>, Failed> {
     let mut left = tries;
-    let mut is_second = false;
     loop {
         let error = match call().await {
             Ok(value) => return Ok(Answer { value, is_second }),
