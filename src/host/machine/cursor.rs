@@ -77,7 +77,7 @@ impl Machine {
         let set = store.compare_and_set_held(&app.name, &app.ports, expected, cursor, held);
         match set.await {
             Ok(revision) => Ok(Some(revision)),
-            Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(None),
+            Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(Some(now.revision)),
             Err(SetError::Conflict(now)) => Err(Missed::Sure(overtaken(now, plan))),
             Err(SetError::Unclaimed(Some(by))) if by.by != claim.by => Err(Missed::Sure(taken(&by, plan))),
             Err(SetError::Unclaimed(_)) => {

@@ -104,17 +104,21 @@ impl Machine {
         }
     }
 
-    /// As [`Effects::observe`] without the store: the cursor is what this host last knew of it, or what it serves where it
-    /// knows of none.
+    /// As [`Effects::observe`] without the store: the cursor says what this host serves, or what it last knew where it serves
+    /// nothing, at the revision that it last knew.
     pub async fn observe_locally(&self) -> eyre::Result<Observed> {
         let name = &self.app.name;
         let deferred = self.deferred().read()?.and_then(|deferred| deferred.stored());
         let known = || known::read(&self.layout, name);
         let stored = match deferred {
             Some(stored) => stored,
-            None => match known()? {
-                Some(Known { cursor, revision, .. }) => Stored { cursor, revision },
-                None => self.served()?,
+            None => match (self.served()?, known()?) {
+                // What was known may be of before the last promote, whose worker was killed.
+                (served, Some(Known { revision, .. })) if served.cursor.active.is_some() => {
+                    Stored { revision, ..served }
+                }
+                (_, Some(Known { cursor, revision, .. })) => Stored { cursor, revision },
+                (served, None) => served,
             },
         };
         self.look(async { Ok(Some(stored)) }).await
@@ -236,8 +240,10 @@ impl Machine {
             let state = self.systemd.active_state(&unit).await?;
             if state.is_down() || state == ActiveState::Activating {
                 let port = self.port(color);
-                let message = format!("cannot start {unit}: it is {state}, and another process answers on port {port}");
-                return Err(Hinted::new(message, format!("`ss -ltnp sport = :{port}` tells which")).into());
+                let message = format!(
+                    "cannot start {unit}: it is {state}; what answered on port {port} was another process, or ended since"
+                );
+                return Err(Hinted::new(message, format!("`ss -ltnp sport = :{port}` tells who has the port")).into());
             }
             eyre::Ok(())
         };

@@ -37,6 +37,8 @@ impl Machine {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(WATCH);
         }
+        // Whatever becomes of this worker, this host knows what it moved its users to.
+        self.remember();
         Ok(())
     }
 
