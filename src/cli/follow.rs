@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::engine::Outcome;
 use crate::host::switches::Switches;
 use crate::host::systemd::{Systemd, UnitState};
-use crate::journal::{Next, Record, StepState, StepSummary};
+use crate::journal::{Event, Next, Record, StepState, StepSummary};
 use crate::model::{AppName, Color, Hinted, ReleaseId, SwitchId, UnitName};
 use crate::plan::Verb;
 
@@ -107,7 +107,7 @@ async fn follow(
                 }
                 let state = systemd.state(&worker).await;
                 if let Ok(state) = &state {
-                    crashes.tell(state, app, id, record.entries.len());
+                    crashes.tell(state, app, id, &record);
                 }
                 let is_down = state.map(|state| state.active.is_down());
                 if matches!(is_down, Ok(false)) || switches.read(id)? != record {
@@ -144,7 +144,10 @@ struct Crashes {
 
 impl Crashes {
     /// Tells it, once.
-    fn tell(&mut self, worker: &UnitState, app: &AppName, id: &SwitchId, entries: usize) {
+    fn tell(&mut self, worker: &UnitState, app: &AppName, id: &SwitchId, record: &Record) {
+        // That a worker begins is nothing that it got done.
+        let done = record.events().filter(|event| !matches!(event, Event::Resumed { .. }));
+        let entries = done.count();
         let (before, length) = *self.grown.get_or_insert((worker.restarts, entries));
         if length != entries {
             self.grown = Some((worker.restarts, entries));

@@ -97,7 +97,7 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
     install::check_host(app, layout, &systemd, active).await?;
     let is_new = install::make_state(layout, name)?;
     let _lock = lock(context, name, "install")?;
-    refuse_open_switch(context, name)?;
+    refuse_open_switch(context, name, "install")?;
     let put = Put {
         app,
         settings,

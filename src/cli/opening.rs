@@ -25,6 +25,8 @@ use super::signals::Signals;
 const SIGNED: Duration = Duration::from_millis(100);
 /// How long a worker that lives may take to begin.
 const BEGUN: Duration = Duration::from_secs(10);
+/// How often it is started within that: one that ends just then does not see the switch.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a store that is said to be away may take to show that it is there.
 const AWAY: Duration = Duration::from_secs(2);
 
@@ -45,7 +47,7 @@ impl Opening {
         let name = app.name.clone();
         let lock = lock(context, &name, verb.as_str())?;
         // An open switch has the claim, of this very host.
-        refuse_open_switch(context, &name)?;
+        refuse_open_switch(context, &name, verb.phrase())?;
         let machine = context.machine(app.clone()).await?;
         if let Some(Published::Overruled(_)) = machine.publish().await? {
             output::warning(&overruled(&name));
@@ -55,8 +57,14 @@ impl Opening {
             release,
             ..own_claim(&next, verb.as_str())?
         };
-        let observed = machine.claim_and_observe(&claim).await;
-        let observed = observed.map_err(|error| busy(&name, verb.as_str(), error))?;
+        let observed = match machine.claim_and_observe(&claim).await {
+            Ok(observed) => observed,
+            Err(error) => {
+                // It may be claimed, and what was looked at beside it not be readable.
+                machine.release_claim().await;
+                return Err(busy(&name, verb.as_str(), error));
+            }
+        };
         Ok(Self {
             app,
             machine,
@@ -74,7 +82,7 @@ impl Opening {
             return Err(Hinted::new(message, format!("bgctl rollback {name}")).into());
         }
         let lock = lock(context, &name, Verb::Rollback.as_str())?;
-        refuse_open_switch(context, &name)?;
+        refuse_open_switch(context, &name, Verb::Rollback.phrase())?;
         let machine = context.machine(app.clone()).await?;
         if let Ok(true) = tokio::time::timeout(AWAY, machine.is_store_usable()).await {
             let message = format!("cannot roll back {name} locally: the store answers");
@@ -142,28 +150,32 @@ impl Opening {
 /// Puts the plan on disk and starts the worker; where none starts, it is as if nothing had been.
 async fn open(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Result<()> {
     switches.begin(plan)?;
-    match follow::start_worker(systemd, &plan.app).await {
-        Ok(()) => wait_until_begun(switches, plan).await,
-        Err(error) => {
-            switches.close_unbegun()?;
-            // A worker began it all the same, and if it died, it is started again.
-            if switches.open_id()?.as_ref() == Some(&plan.switch) {
-                return Ok(());
-            }
-            Err(error)
-        }
+    let Err(error) = begun(switches, systemd, plan).await else {
+        return Ok(());
+    };
+    switches.close_unbegun()?;
+    // A worker began it all the same, and if it died, it is started again.
+    if switches.open_id()?.as_ref() == Some(&plan.switch) {
+        return Ok(());
     }
+    Err(error)
 }
 
-/// A worker that was up already, for the store's sake, looks only now and then whether a switch is open. Until one has begun it
-/// the lock is held, since who takes it closes what nobody has begun.
-async fn wait_until_begun(switches: &Switches, plan: &Plan) -> eyre::Result<()> {
+/// Starts the worker until one has begun the switch. One that was up already, for the store's sake, looks only now and then
+/// whether a switch is open, or was about to end. All the while the lock is held, since who takes it closes what nobody has
+/// begun.
+async fn begun(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Result<()> {
     let since = Instant::now();
-    while switches.open_id()?.as_ref() == Some(&plan.switch)
-        && switches.read(&plan.switch)?.entries.is_empty()
-        && since.elapsed() < BEGUN
-    {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    while since.elapsed() < BEGUN {
+        follow::start_worker(systemd, &plan.app).await?;
+        let started = Instant::now();
+        while started.elapsed() < AGAIN {
+            let is_open = switches.open_id()?.as_ref() == Some(&plan.switch);
+            if !is_open || !switches.read(&plan.switch)?.entries.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
     }
     Ok(())
 }
@@ -216,21 +228,26 @@ pub fn busy(app: &AppName, verb: &str, error: ClaimError) -> eyre::Report {
 }
 
 /// Fails with [`Refusal::Busy`] where a switch of the app is open.
-pub fn refuse_open_switch(context: &Context, app: &AppName) -> eyre::Result<()> {
+pub fn refuse_open_switch(context: &Context, app: &AppName, verb: &'static str) -> eyre::Result<()> {
     match Switches::new(&context.layout, app).open()? {
-        Some(open) => Err(Refusal::Busy { app: app.clone(), open }.into()),
+        Some(open) => Err(Refusal::Busy {
+            verb,
+            app: app.clone(),
+            open,
+        }
+        .into()),
         None => Ok(()),
     }
 }
 
 /// Fails as taking the app's lock and [`refuse_open_switch`] do, before anything takes its time; both are to be done again
 /// when it has.
-pub fn refuse_busy(context: &Context, app: &AppName, verb: &str) -> eyre::Result<()> {
+pub fn refuse_busy(context: &Context, app: &AppName, verb: &'static str) -> eyre::Result<()> {
     // Only then there may be something to put away; and who has the lock keeps others away.
     if Switches::new(&context.layout, app).open_id()?.is_some() {
         drop(lock(context, app, verb)?);
     }
-    refuse_open_switch(context, app)
+    refuse_open_switch(context, app, verb)
 }
 
 /// What became of a promote that was deferred.

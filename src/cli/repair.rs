@@ -47,8 +47,8 @@ pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
     let _lock = lock(context, name, "repair")?;
     let facts = machine.facts(&files).await?;
     if let Some(SwitchFact::Is { open, .. }) = &facts.open {
-        let (app, open) = (name.clone(), open.clone());
-        return Err(Refusal::Busy { app, open }.into());
+        let (verb, app, open) = ("repair", name.clone(), open.clone());
+        return Err(Refusal::Busy { verb, app, open }.into());
     }
     let differences = repair::differences(&facts);
     if differences.is_empty() {

@@ -111,6 +111,7 @@ mod tests {
     fn every_kind_of_error_has_its_exit_code() {
         let app = AppName::parse("shop").unwrap();
         let busy = Refusal::Busy {
+            verb: "switch",
             app: app.clone(),
             open: OpenSwitch {
                 id: SwitchId::numbered(1),

@@ -126,14 +126,25 @@ async fn opened(switches: &Switches) {
     }
 }
 
-/// Forgets the releases that no switch on record is about, and that no color would run, and closes the switch.
+/// Closes the switch, which nothing keeps from it that has only to be tidied up.
 fn close(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
-    leftovers::sweep_state(&context.layout, &app.name)?;
+    for tidied in [
+        leftovers::sweep_state(&context.layout, &app.name),
+        prune(context, app, switches),
+    ] {
+        if let Err(error) = tidied {
+            output::warning(&format!("{error:#}"));
+        }
+    }
+    switches.close()
+}
+
+/// Forgets the releases that no switch on record is about, and that no color would run.
+fn prune(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
     let mut keep = switches.releases()?;
     for color in Color::BOTH {
         keep.extend(releases::pinned(&context.layout, &app.name, *app.ports.get(color))?);
     }
     // As long as this one is open nobody puts another release on record.
-    Releases::new(&context.layout, &app.name).prune(&keep)?;
-    switches.close()
+    Releases::new(&context.layout, &app.name).prune(&keep)
 }

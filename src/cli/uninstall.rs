@@ -35,7 +35,7 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     // The folder is gone where an uninstall before this one ended in the middle.
     install::make_state(layout, &app.name)?;
     let _lock = lock(context, &app.name, "uninstall")?;
-    refuse_open_switch(context, &app.name)?;
+    refuse_open_switch(context, &app.name, "uninstall")?;
     // The cursor goes for all hosts that share it.
     let claimed = machine.claim(&own_claim(&"uninstall", "uninstall")?).await;
     claimed.map_err(|error| busy(&app.name, "uninstall", error))?;

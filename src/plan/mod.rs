@@ -64,4 +64,12 @@ impl Verb {
             Self::Rollback => "rollback",
         }
     }
+
+    /// As in a sentence.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Rollback => "roll back",
+        }
+    }
 }

@@ -18,8 +18,10 @@ pub enum Refusal {
         app: AppName,
     },
     /// A switch of the app is open.
-    #[error("cannot switch {app}: {open}")]
+    #[error("cannot {verb} {app}: {open}")]
     Busy {
+        /// What was to be done.
+        verb: &'static str,
         /// The app.
         app: AppName,
         /// The open switch.
