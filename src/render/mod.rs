@@ -16,6 +16,7 @@ use eyre::WrapErr as _;
 
 use crate::model::{App, Color, DockerSettings, Invalid, Release, ReleaseId, Unreadable, check_path, sealed};
 
+pub use site::version as site_version;
 pub use support::support;
 
 /// The template unit of an app, `APP@.service`, sealed. `bgctl` is the program that checks the health, `docker` the
@@ -37,7 +38,7 @@ pub fn unit(app: &App, bgctl: &Utf8Path, docker: &DockerSettings) -> eyre::Resul
 pub fn site(app: &App, state: &Utf8Path, socket: &Utf8Path) -> eyre::Result<String> {
     let site = site::Site::new(app, state, socket)?;
     let text = site
-        .render()
+        .text()
         .wrap_err_with(|| format!("cannot render the nginx site of {}", app.name))?;
     Ok(seal::seal(&app.name, &text))
 }

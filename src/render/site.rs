@@ -5,6 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use camino::Utf8Path;
 
+use crate::model::sealed::sha256_hex;
 use crate::model::{App, AppName, Check, Color, Invalid, Listen, Port, ServerName, check_health_path};
 
 /// `templates/app.conf`.
@@ -25,6 +26,8 @@ pub struct Site<'a> {
     send_timeout: String,
     health_path: Option<&'a str>,
     include: &'a str,
+    /// What nginx tells of which text it has read; empty while that is not known.
+    version: String,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,8 @@ struct Tls<'a> {
 /// The longest part of a variable's name that comes from the app: with what the template puts around it, a name must
 /// fit into a bucket of nginx's `variables_hash_bucket_size`, by default 64 bytes with 18 of its own.
 const VARIABLE_MAX: usize = 28;
+/// The digits of a version: it tells two texts of one app apart, and proves nothing.
+const VERSION: usize = 16;
 
 impl<'a> Site<'a> {
     /// The site of `app`; fails with [`Invalid`] where a value cannot stand in it.
@@ -67,8 +72,23 @@ impl<'a> Site<'a> {
             send_timeout: time(site.send_timeout),
             health_path,
             include: super::path("an include folder", &site.include)?.trim_end_matches('/'),
+            version: String::new(),
         })
     }
+
+    /// The text, which tells its own version.
+    pub fn text(mut self) -> askama::Result<String> {
+        let unversioned = self.render()?;
+        self.version = sha256_hex(unversioned.as_bytes()).chars().take(VERSION).collect();
+        self.render()
+    }
+}
+
+/// The version that a rendered text tells; none where it tells none.
+pub fn version(text: &str) -> Option<&str> {
+    let mut lines = text.lines().map(str::trim);
+    let told = lines.find_map(|line| line.strip_prefix("add_header X-Bgctl-Site \""))?;
+    told.strip_suffix("\";")
 }
 
 /// As nginx reads times: whole seconds where it is some, else milliseconds. Nothing shorter than one of them: 0 would

@@ -194,6 +194,13 @@ fn what_a_person_wrote_is_kept() {
     for (hand, problem) in [
         (format!("rm {site}"), format!("{site} is missing")),
         (format!("rm {site} && {reload}"), format!("{site} is missing")),
+        // As of somebody who was killed between writing it and nginx's reload.
+        (
+            format!(
+                "cp {site} /root/site && sed -i 's/X-Bgctl-Site \"..../X-Bgctl-Site \"none/' {site} && {reload} && cp /root/site {site}"
+            ),
+            format!("{site} was changed since nginx read it"),
+        ),
         (
             format!("rm {unit} && systemctl daemon-reload"),
             format!("{unit} is missing"),

@@ -22,6 +22,7 @@ use crate::host::leftovers;
 use crate::host::nginx::{Nginx, Proof};
 use crate::host::systemd::Systemd;
 use crate::model::{App, AppName, Color, Settings, UnitName};
+use crate::render;
 use crate::store::Store;
 
 /// What an app is installed with.
@@ -94,6 +95,7 @@ impl Put<'_> {
             site: &app.site,
             socket: &layout.socket(&app.name),
             color: flag::read(&layout.flag_dir(&app.name))?,
+            version: render::site_version(&files.site.new),
         };
         let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
         let path = &files.site.path;

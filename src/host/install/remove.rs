@@ -47,7 +47,7 @@ impl Remove<'_> {
         let socket = self.layout.socket(&self.app.name);
         let is_removed = nginx.remove_site(&written.site.path).await?;
         // Somebody took the file away, and nginx does not know yet.
-        if !is_removed && nginx::color(&self.app.name, &self.app.site, &socket).await.is_ok() {
+        if !is_removed && nginx::ask(&self.app.name, &self.app.site, &socket).await.is_ok() {
             nginx.reload().await?;
         }
         Ok(())

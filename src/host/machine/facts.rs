@@ -37,7 +37,7 @@ impl Machine {
         let look = async {
             tokio::join!(
                 self.cursor_fact(),
-                nginx::color(name, &self.app.site, &socket),
+                nginx::ask(name, &self.app.site, &socket),
                 self.color_facts(Color::Blue),
                 self.color_facts(Color::Green),
             )
@@ -61,13 +61,16 @@ impl Machine {
             } else {
                 Some(Color::Blue)
             },
-            nginx: nginx.map_err(|error| format!("{error:#}")),
+            nginx: nginx
+                .as_ref()
+                .map(|told| told.color)
+                .map_err(|error| format!("{error:#}")),
             colors: ByColor {
                 blue: blue?,
                 green: green?,
             },
             known,
-            files: self.file_facts(files).await?,
+            files: self.file_facts(files, nginx.as_ref().ok()).await?,
             worker: (worker, worker_file),
             damaged,
             open,
@@ -191,7 +194,7 @@ impl Machine {
         }
     }
 
-    async fn file_facts(&self, files: &Files) -> eyre::Result<Vec<FileFact>> {
+    async fn file_facts(&self, files: &Files, told: Option<&nginx::Told>) -> eyre::Result<Vec<FileFact>> {
         let name = &self.app.name;
         let mut facts: Vec<_> = files.rendered().filter_map(|change| file_fact(name, change)).collect();
         if facts.is_empty() {
@@ -205,6 +208,11 @@ impl Machine {
                 }
             }
             facts.dedup();
+            let version = render::site_version(&files.site.new);
+            if told.is_some_and(|told| told.version.as_deref() != version) {
+                let (path, state) = (files.site.path.clone(), FileState::NotServed);
+                facts.push(FileFact { path, state });
+            }
         }
         if install::is_edited(&self.layout, name)? {
             let (path, state) = (self.layout.manifest(name), FileState::NotInstalled);

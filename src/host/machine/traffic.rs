@@ -43,7 +43,7 @@ impl Machine {
     }
 
     async fn ask_nginx(&self, color: Color, socket: &camino::Utf8Path) -> eyre::Result<()> {
-        let serving = nginx::color(&self.app.name, &self.app.site, socket).await?;
+        let serving = nginx::ask(&self.app.name, &self.app.site, socket).await?.color;
         if serving != Some(color) {
             eyre::bail!("nginx sends requests to {}", Color::or_none(serving));
         }

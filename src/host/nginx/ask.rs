@@ -25,16 +25,28 @@ pub struct Health {
     pub color: Option<Color>,
 }
 
-/// Which color nginx uses for an app's site now; none where nothing was ever switched. Asks the site itself where it listens
-/// with plain HTTP on a loopback address, else its second look on `socket`. Fails where something else answers.
-pub async fn color(app: &AppName, site: &Site, socket: &Utf8Path) -> eyre::Result<Option<Color>> {
+/// What nginx tells of an app's site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The color that it uses now; none where nothing was ever switched.
+    pub color: Option<Color>,
+    /// The version of the site's text that it has read; none of one that an older bgctl rendered.
+    pub version: Option<String>,
+}
+
+/// What nginx tells of an app's site. Asks the site itself where it listens with plain HTTP on a loopback address, else its
+/// second look on `socket`. Fails where something else answers.
+pub async fn ask(app: &AppName, site: &Site, socket: &Utf8Path) -> eyre::Result<Told> {
     let door = Door::of(site, socket);
     let ask = async {
         let answer = door.get("/.bgctl/color", ASK).await?;
         require_of(app, &answer)?;
         let text = answer.body.trim();
         match Color::parse_or_none(text) {
-            Ok(color) if answer.status.is_success() => Ok(color),
+            Ok(color) if answer.status.is_success() => Ok(Told {
+                color,
+                version: header(&answer, "x-bgctl-site").map(str::to_owned),
+            }),
             _ => Err(wrong(&answer)),
         }
     };
@@ -42,7 +54,7 @@ pub async fn color(app: &AppName, site: &Site, socket: &Utf8Path) -> eyre::Resul
         .wrap_err_with(|| format!("cannot ask nginx for the color in use ({door})"))
 }
 
-/// What the health path of the active color answers through nginx, within `timeout`; asked as [`color`]. Fails where
+/// What the health path of the active color answers through nginx, within `timeout`; asked as [`ask`]. Fails where
 /// nginx gives no answer, or something else than a site of bgctl does: also where the app's check is not HTTP, since the
 /// site has no such location then.
 pub async fn health(app: &AppName, site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::Result<Health> {
@@ -60,22 +72,25 @@ pub async fn health(app: &AppName, site: &Site, socket: &Utf8Path, timeout: Dura
         .wrap_err_with(|| format!("cannot ask for the health of the active color through nginx ({door})"))
 }
 
-/// Asks for the color until the answer is one. Fails after `patience` with the last answer, and where it is not the expected one.
-pub(super) async fn wait_for_color(proof: &Proof<'_>, patience: Duration) -> eyre::Result<()> {
+/// Asks until the answer is the expected one. Fails after `patience` with what is wrong with the last answer.
+pub(super) async fn wait_for(proof: &Proof<'_>, patience: Duration) -> eyre::Result<()> {
     let began = Instant::now();
     loop {
-        match color(proof.app, proof.site, proof.socket).await {
-            Ok(told) if told == proof.color => return Ok(()),
-            Ok(told) if began.elapsed() >= patience => return Err(unseen(told, proof.color)),
+        match ask(proof.app, proof.site, proof.socket).await {
+            Ok(told) if proof.is_given_by(&told) => return Ok(()),
+            Ok(told) if began.elapsed() >= patience => return Err(unseen(&told, proof)),
             Err(error) if began.elapsed() >= patience => return Err(error),
             _ => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-/// nginx looks at the flag as its workers' user.
-fn unseen(told: Option<Color>, flag: Option<Color>) -> eyre::Report {
-    let (told, flag) = (Color::or_none(told), Color::or_none(flag));
+fn unseen(told: &Told, proof: &Proof<'_>) -> eyre::Report {
+    if told.color == proof.color {
+        return eyre::eyre!("nginx answers by another version of the site than the one that was written");
+    }
+    // nginx looks at the flag as its workers' user.
+    let (told, flag) = (Color::or_none(told.color), Color::or_none(proof.color));
     Hinted::new(
         format!("nginx says {told}, and the flag says {flag}"),
         "nginx's workers must be able to look into /var/lib/bgctl and what is in it: see the permissions with `namei -l`",

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
-pub use self::ask::{Health, color, health};
+pub use self::ask::{Health, Told, ask, health};
 use super::command::{Command, Failed};
 use super::systemd::Systemd;
 use crate::files;
@@ -43,6 +43,14 @@ pub struct Proof<'a> {
     pub socket: &'a Utf8Path,
     /// The color that the app's flag names.
     pub color: Option<Color>,
+    /// The version that the site's text tells.
+    pub version: Option<&'a str>,
+}
+
+impl Proof<'_> {
+    fn is_given_by(&self, told: &Told) -> bool {
+        told.color == self.color && told.version.as_deref() == self.version
+    }
 }
 
 impl Nginx {
@@ -80,9 +88,10 @@ impl Nginx {
     /// Fails where nginx does not run, refuses the configuration, does not take it, or answers otherwise; then the file
     /// that was there before is back and nginx serves that, unless the error says otherwise.
     pub async fn put_site(&self, path: &Utf8Path, text: &str, proof: &Proof<'_>) -> eyre::Result<bool> {
-        let told = || color(proof.app, proof.site, proof.socket);
+        let told = || ask::ask(proof.app, proof.site, proof.socket);
+        // It may be on disk, and nginx not have read it: whoever wrote it was killed, or a reload failed.
         if files::read_bytes(path)?.as_deref() == Some(text.as_bytes())
-            && told().await.is_ok_and(|told| told == proof.color)
+            && told().await.is_ok_and(|told| proof.is_given_by(&told))
         {
             return Ok(false);
         }
@@ -136,7 +145,7 @@ impl Nginx {
     async fn serve(&self, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
         self.reload().await?;
         match proof {
-            Some(proof) => ask::wait_for_color(proof, PROOF).await,
+            Some(proof) => ask::wait_for(proof, PROOF).await,
             None => Ok(()),
         }
     }

@@ -119,6 +119,7 @@ impl Differences<'_> {
                 let what = format!("{path} was changed since systemd read it");
                 self.add(what, "systemctl daemon-reload".to_owned(), [Repair::Write]);
             }
+            FileState::NotServed => self.repair(format!("{path} was changed since nginx read it"), [Repair::Write]),
             FileState::NotInstalled => {
                 let what = format!("{path} was changed, and not installed since");
                 self.advise(what, format!("bgctl install {path}"));

@@ -140,6 +140,8 @@ pub enum FileState {
     Outdated,
     /// As it should be, but for systemd, which read it before that.
     NotRead,
+    /// As it should be, but for nginx, which serves what was there before that.
+    NotServed,
     /// The manifest that people edit is not the one that was installed.
     NotInstalled,
 }
