@@ -46,7 +46,8 @@ pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
     install::make_state(layout, name)?;
     let _lock = lock(context, name, "repair")?;
     let facts = machine.facts(&files).await?;
-    if let Some(SwitchFact::Is { open, .. }) = &facts.open {
+    // One that is stuck may be so for what is repaired here; what it moves is left to it.
+    if let Some(SwitchFact::Is { open, running: true }) = &facts.open {
         let (verb, app, open) = ("repair", name.clone(), open.clone());
         return Err(Refusal::Busy { verb, app, open }.into());
     }

@@ -274,6 +274,26 @@ fn a_switch_that_waited_long_enough_is_stuck_and_says_what_to_do() {
 }
 
 #[test]
+fn a_host_whose_worker_was_killed_after_the_promote_goes_back_alone() {
+    let host = boot("killed-alone");
+    let app = installed(&host, "shop").set("bake.duration", "3s").install();
+    let client = host.spawn("bgctl switch shop --release v3");
+    app.wait_for_step("bake");
+    host.succeed("systemctl kill --signal=KILL bgctl-switch@shop");
+    Host::wait(client).expect(0);
+    host.succeed("systemctl stop etcd");
+    let report = app.bgctl("rollback", "--local --json").expect(0).json();
+    assert_eq!(
+        (&report["replaces"], &report["release"], &report["to"]),
+        (&"v3".into(), &"v2".into(), &"blue".into()),
+        "{report:#}"
+    );
+    host.succeed("systemctl start etcd");
+    host.wait_until("! test -e /var/lib/bgctl/shop/deferred.json");
+    app.is_served_by("v2", "blue");
+}
+
+#[test]
 fn a_host_goes_back_alone_and_tells_the_store_later() {
     let host = boot("locally");
     let app = installed(&host, "shop");

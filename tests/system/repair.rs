@@ -2,7 +2,7 @@
 
 use crate::app::{App, IMAGE};
 use crate::host::{Host, Output};
-use crate::load::{Load, releases};
+use crate::load::{Load, releases, wait_for_release};
 
 /// What `bgctl status` says is wrong, a line each: the problem, and the command.
 fn problems(app: &App<'_>) -> Vec<String> {
@@ -213,6 +213,33 @@ fn what_a_person_wrote_is_kept() {
 }
 
 #[test]
+fn a_switch_that_is_stuck_for_what_is_damaged_goes_on_after_a_repair() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "strand", 9372).install();
+    app.switch("p1");
+    let app = app.set("bake.duration", "20s").install();
+    let load = Load::on(&app);
+    let client = host.spawn("bgctl switch strand --release p2");
+    app.wait_for_step("bake");
+    wait_for_release(&app, "p2");
+    host.succeed("truncate -s 20 /var/lib/bgctl/strand/cursor.json");
+    assert_eq!(app.post("/unhealthy", "").status, 200);
+    let stuck = Host::wait(client).expect(4);
+    assert!(stuck.stderr.contains("hint: bgctl repair strand"), "{stuck:?}");
+    app.bgctl("resume", "").expect(4);
+    let repaired = app.bgctl("repair", "").expect(4);
+    assert!(
+        repaired
+            .stderr
+            .contains("is open, and no worker runs: bgctl resume strand"),
+        "{repaired:?}"
+    );
+    app.bgctl("resume", "").expect(1);
+    app.is_served_by("p1", "blue");
+    load.stop();
+}
+
+#[test]
 fn what_a_disk_damaged_is_named_and_never_used() {
     let host = Host::with_programs();
     let app = App::program(&host, "platter", 9362).install();
@@ -252,16 +279,19 @@ fn what_a_disk_damaged_is_named_and_never_used() {
     is_put_right(&app, &[("true", "p1.json: its checksum does not fit")], "p2", "green");
     host.succeed(&format!("test -e /etc/bgctl/saved/*{state}/releases/p1.json"));
     app.bgctl("rollback", "").expect(3);
+    // Blue was to run it, and is not taken back to it.
+    app.bgctl("switch", "--exec /bin/false --release bad").expect(1);
+    app.is_served_by("p2", "green");
     // The journal of an open switch: its worker cannot go on, and says why.
     app.switch("p3");
     host.succeed(&format!(
-        "cd {state} && ln -s switches/0003.jsonl open && sed -i '1s/blue/green/' switches/0003.jsonl"
+        "cd {state} && ln -s switches/0004.jsonl open && sed -i '1s/blue/green/' switches/0004.jsonl"
     ));
     let refused = app.bgctl("switch", "--follow").expect(3);
     assert!(
         refused
             .error()
-            .starts_with(&format!("cannot use {state}/switches/0003.jsonl: ")),
+            .starts_with(&format!("cannot use {state}/switches/0004.jsonl: ")),
         "{refused:?}"
     );
     app.bgctl("resume", "").expect(3);
@@ -270,7 +300,7 @@ fn what_a_disk_damaged_is_named_and_never_used() {
     assert!(refused.stderr.contains("hint: bgctl repair platter"), "{refused:?}");
     is_put_right(
         &app,
-        &[("true", "0003.jsonl: line 1: its checksum does not fit")],
+        &[("true", "0004.jsonl: line 1: its checksum does not fit")],
         "p3",
         "blue",
     );

@@ -18,7 +18,8 @@ pub struct Difference {
     pub repairs: Vec<Repair>,
 }
 
-/// Everything that differs. While a switch is open only what is none of its doing.
+/// Everything that differs. While a switch is open only what is none of its doing, and where no worker runs what would keep
+/// the next one from its end.
 pub fn differences(facts: &Facts) -> Vec<Difference> {
     let mut all = Differences {
         facts,
@@ -27,7 +28,10 @@ pub fn differences(facts: &Facts) -> Vec<Difference> {
     all.records();
     all.files();
     all.store();
-    if matches!(facts.open, Some(SwitchFact::Is { .. })) {
+    if let Some(SwitchFact::Is { running, .. }) = facts.open {
+        if !running && matches!(facts.cursor, CursorFact::Broken(_)) {
+            all.cursor();
+        }
         return all.found;
     }
     all.traffic();
