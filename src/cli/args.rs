@@ -227,7 +227,8 @@ pub struct Resume {
 /// Units that somebody stopped, masked or disabled, units and sites that somebody edited or removed, a flag, a cursor or a
 /// record that is gone, wrong or damaged. The color that answers users is never touched; where none answers the one that should
 /// is started. What a person wrote is kept in /etc/bgctl/saved; drop-ins and include files stay as they are. Safe at any
-/// moment: refused while a switch is open, and done twice it does nothing. Exits with 4 where a person is needed for the rest.
+/// moment: refused while a switch runs, and done twice it does nothing; of one that is stuck it puts right what the switch does
+/// not move itself, and leaves the rest to `bgctl resume`. Exits with 4 where a person is needed for the rest.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
