@@ -126,7 +126,7 @@ async fn opened(switches: &Switches) {
     }
 }
 
-/// Closes the switch, which nothing keeps from it that has only to be tidied up.
+/// Tidies up, as far as that can be done, and closes the switch.
 fn close(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
     for tidied in [
         leftovers::sweep_state(&context.layout, &app.name),

@@ -210,3 +210,40 @@ fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_sam
         },
     );
 }
+
+#[test]
+fn a_changed_app_whose_installation_is_killed_in_the_middle_is_what_the_same_again_says() {
+    let host = host("killed-change");
+    let app = App::program(&host, "shop", 9100).install();
+    app.switch("v1");
+    host.succeed(&format!("cp {} /root/original.toml", app.manifest()));
+    let changed = App::program(&host, "shop", 9100).set("nginx.max_body_size", "1k");
+    changed.write_manifest();
+    let install = format!("bgctl install {}", app.manifest());
+    // A worker of nginx that ends still answers one request or two.
+    let is_answered = |status: u16, told: &str| {
+        let look = || match app.post("/healthy", &"x".repeat(2000)).status {
+            got if got == status => Ok(()),
+            got => Err(got),
+        };
+        wait(look).unwrap_or_else(|got| panic!("{told}: {got} and not {status}"));
+    };
+    kill_command(
+        &host,
+        &install,
+        2,
+        || {
+            host.succeed("bgctl install /root/original.toml");
+            is_answered(200, "as it was");
+        },
+        |_, told| {
+            let again = host.run(&install);
+            assert_eq!(again.status, 0, "{told}: {again:?}");
+            is_answered(413, told);
+            let status = app.status();
+            let problems = status["problems"].as_array().map(Vec::len);
+            assert_eq!(problems, Some(0), "{told}: {status:#}");
+            app.is_served_by("v1", "blue");
+        },
+    );
+}
