@@ -107,7 +107,7 @@ async fn follow(
                 }
                 let state = systemd.state(&worker).await;
                 if let Ok(state) = &state {
-                    crashes.tell(state, app, id, &record);
+                    crashes.tell(state, &record);
                 }
                 let is_down = state.map(|state| state.active.is_down());
                 if matches!(is_down, Ok(false)) || switches.read(id)? != record {
@@ -144,7 +144,7 @@ struct Crashes {
 
 impl Crashes {
     /// Tells it, once.
-    fn tell(&mut self, worker: &UnitState, app: &AppName, id: &SwitchId, record: &Record) {
+    fn tell(&mut self, worker: &UnitState, record: &Record) {
         // That a worker begins is nothing that it got done.
         let done = record.events().filter(|event| !matches!(event, Event::Resumed { .. }));
         let entries = done.count();
@@ -152,11 +152,14 @@ impl Crashes {
         if length != entries {
             self.grown = Some((worker.restarts, entries));
         } else if !self.are_told && worker.restarts >= before + CRASHES {
+            let plan = &record.head.plan;
             output::warning(&format!(
-                "the worker of switch {id} of {app} cannot go on, and was started again {} times; it is followed until it \
-                 can. Why it cannot: systemctl status {}",
+                "the worker of switch {} of {} cannot go on, and was started again {} times; it is followed until it can. \
+                 Why it cannot: systemctl status {}",
+                plan.switch,
+                plan.app,
                 worker.restarts - before,
-                UnitName::switch(app)
+                UnitName::switch(&plan.app)
             ));
             self.are_told = true;
         }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use camino::Utf8Path;
 
-use crate::model::sealed::sha256_hex;
-use crate::model::{App, AppName, Check, Color, Invalid, Listen, Port, ServerName, check_health_path};
+use crate::model::{App, AppName, Check, Color, Invalid, Listen, Port, ServerName, check_health_path, sealed};
 
 /// `templates/app.conf`.
 #[derive(Debug, Template)]
@@ -39,8 +38,6 @@ struct Tls<'a> {
 /// The longest part of a variable's name that comes from the app: with what the template puts around it, a name must
 /// fit into a bucket of nginx's `variables_hash_bucket_size`, by default 64 bytes with 18 of its own.
 const VARIABLE_MAX: usize = 28;
-/// The digits of a version: it tells two texts of one app apart, and proves nothing.
-const VERSION: usize = 16;
 
 impl<'a> Site<'a> {
     /// The site of `app`; fails with [`Invalid`] where a value cannot stand in it.
@@ -79,7 +76,7 @@ impl<'a> Site<'a> {
     /// The text, which tells its own version.
     pub fn text(mut self) -> askama::Result<String> {
         let unversioned = self.render()?;
-        self.version = sha256_hex(unversioned.as_bytes()).chars().take(VERSION).collect();
+        self.version = sealed::sum(unversioned.as_bytes());
         self.render()
     }
 }

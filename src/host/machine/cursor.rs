@@ -50,7 +50,7 @@ impl Machine {
         loop {
             let error = match self.try_promote(plan, expected, &cursor).await {
                 Ok(revision) => {
-                    self.saw(revision.map(|revision| Stored { cursor, revision }));
+                    self.saw(Stored { cursor, revision });
                     return Ok(());
                 }
                 Err(Missed::Sure(error) | Missed::Away(error)) if !is_open => {
@@ -64,8 +64,8 @@ impl Machine {
         }
     }
 
-    /// The new revision, where it is known.
-    async fn try_promote(&self, plan: &Plan, expected: Revision, cursor: &Cursor) -> Result<Option<Revision>, Missed> {
+    /// The revision that it is moved at.
+    async fn try_promote(&self, plan: &Plan, expected: Revision, cursor: &Cursor) -> Result<Revision, Missed> {
         let app = &self.app;
         let claim = claim_of(plan);
         let held = match self.door.hold(&claim).await {
@@ -76,8 +76,8 @@ impl Machine {
         let store = self.store().await.map_err(Missed::Away)?;
         let set = store.compare_and_set_held(&app.name, &app.ports, expected, cursor, held);
         match set.await {
-            Ok(revision) => Ok(Some(revision)),
-            Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(Some(now.revision)),
+            Ok(revision) => Ok(revision),
+            Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(now.revision),
             Err(SetError::Conflict(now)) => Err(Missed::Sure(overtaken(now, plan))),
             Err(SetError::Unclaimed(Some(by))) if by.by != claim.by => Err(Missed::Sure(taken(&by, plan))),
             Err(SetError::Unclaimed(_)) => {
@@ -134,7 +134,7 @@ impl Machine {
         let set = store.compare_and_set(&self.app.name, &self.app.ports, now.revision, &back);
         match set.await {
             Ok(revision) => {
-                self.saw(Some(Stored { cursor: back, revision }));
+                self.saw(Stored { cursor: back, revision });
                 Ok(())
             }
             Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Missed::Sure(eyre::eyre!(

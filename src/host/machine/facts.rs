@@ -83,7 +83,7 @@ impl Machine {
     async fn cursor_fact(&self) -> eyre::Result<CursorFact> {
         match ask(async { self.store().await?.get(&self.app.name).await }).await {
             Ok(Some(stored)) => {
-                self.saw(Some(stored.clone()));
+                self.saw(stored.clone());
                 Ok(CursorFact::Is(stored))
             }
             Ok(None) => Ok(CursorFact::Missing),

@@ -144,10 +144,8 @@ impl Machine {
         }
     }
 
-    fn saw(&self, seen: Option<Stored>) {
-        if seen.is_some() {
-            self.seen.replace(seen);
-        }
+    fn saw(&self, seen: Stored) {
+        self.seen.replace(Some(seen));
     }
 
     /// The store and systemd do not wait for each other.

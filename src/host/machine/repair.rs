@@ -147,7 +147,7 @@ impl Machine {
         };
         match moved {
             Ok(revision) => {
-                self.saw(Some(Stored { cursor, revision }));
+                self.saw(Stored { cursor, revision });
                 Ok(said)
             }
             Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Hinted::new(

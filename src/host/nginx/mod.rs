@@ -88,10 +88,10 @@ impl Nginx {
     /// Fails where nginx does not run, refuses the configuration, does not take it, or answers otherwise; then the file
     /// that was there before is back and nginx serves that, unless the error says otherwise.
     pub async fn put_site(&self, path: &Utf8Path, text: &str, proof: &Proof<'_>) -> eyre::Result<bool> {
-        let told = || ask::ask(proof.app, proof.site, proof.socket);
+        let told = ask::ask(proof.app, proof.site, proof.socket);
         // It may be on disk, and nginx not have read it: whoever wrote it was killed, or a reload failed.
         if files::read_bytes(path)?.as_deref() == Some(text.as_bytes())
-            && told().await.is_ok_and(|told| proof.is_given_by(&told))
+            && told.await.is_ok_and(|told| proof.is_given_by(&told))
         {
             return Ok(false);
         }
