@@ -14,18 +14,18 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use bgctl::files;
-use bgctl::host::deferred::Journal;
-use bgctl::host::install;
-use bgctl::host::known;
 use bgctl::host::layout::Layout;
-use bgctl::host::releases::{self, Releases};
-use bgctl::host::switches::Switches;
 use bgctl::journal::{Event, Record};
 use bgctl::model::{
     Artifact, Color, Cursor, EtcdSettings, HealthCheck, Hinted, Release, ReleaseId, Revision, StoreSettings, Stored,
 };
+use bgctl::ops::install;
 use bgctl::plan;
 use bgctl::render;
+use bgctl::state::deferred::Journal;
+use bgctl::state::known;
+use bgctl::state::releases::{self, Releases};
+use bgctl::state::switches::Switches;
 use bgctl::store::Store;
 use camino::{Utf8Path, Utf8PathBuf};
 

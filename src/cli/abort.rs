@@ -1,8 +1,8 @@
 //! `bgctl abort`: take back the open switch.
 
-use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::model::{Hinted, UnitName};
+use crate::state::switches::Switches;
 
 use super::args;
 use super::context::Context;

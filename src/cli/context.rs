@@ -3,10 +3,10 @@
 use camino::Utf8PathBuf;
 
 use crate::config;
-use crate::host::install;
 use crate::host::layout::Layout;
-use crate::host::machine::Machine;
 use crate::model::{App, AppName, Hinted, Settings};
+use crate::ops::install;
+use crate::ops::machine::Machine;
 use crate::plan::Refusal;
 
 use super::args::Arguments;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::engine::Outcome;
-use crate::host::switches::Switches;
 use crate::host::systemd::{Systemd, UnitState};
 use crate::journal::{Event, Next, Record, StepState, StepSummary};
 use crate::model::{AppName, Color, Hinted, ReleaseId, SwitchId, UnitName};
 use crate::plan::Verb;
+use crate::state::switches::Switches;
 
 use super::args::Watch;
 use super::context::Context;

@@ -5,10 +5,10 @@ use eyre::WrapErr as _;
 use similar::TextDiff;
 
 use crate::config;
-use crate::host::install::{self, Change, Failed, Files, Put};
-use crate::host::known;
 use crate::host::systemd::Systemd;
 use crate::model::{App, Settings, sealed};
+use crate::ops::install::{self, Change, Failed, Files, Put};
+use crate::state::known;
 use crate::store::Store;
 
 use super::args;

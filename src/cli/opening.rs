@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 
 use crate::files;
-use crate::host::leftovers;
-use crate::host::machine::{Machine, Published, host_name};
-use crate::host::releases::Releases;
-use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::model::{App, AppName, Claim, Hinted, Observed, Release, ReleaseId};
+use crate::ops::leftovers;
+use crate::ops::machine::{Machine, Published, host_name};
 use crate::plan::{Plan, Refusal, Verb};
+use crate::state::releases::Releases;
+use crate::state::switches::Switches;
 use crate::store::ClaimError;
 
 use super::args::Watch;

@@ -6,10 +6,11 @@ use eyre::WrapErr as _;
 use rustix::process::Pid;
 
 use crate::host::connections;
-use crate::host::docker::Docker;
-use crate::host::releases::{self, Releases};
-use crate::host::{flag, probe, process, tell};
+use crate::host::{probe, process, tell};
 use crate::model::{Color, HealthCheck, Hinted};
+use crate::proxy::nginx::flag;
+use crate::runtime::docker::Docker;
+use crate::state::releases::{self, Releases};
 
 use super::args;
 use super::context::Context;

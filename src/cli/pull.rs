@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::host::docker::{Docker, PullEvent};
 use crate::model::{DockerSettings, ImageRef, PinnedImage};
+use crate::runtime::docker::{Docker, PullEvent};
 
 use super::output;
 

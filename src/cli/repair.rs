@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::host::install::{self, Files};
-use crate::host::machine::Machine;
+use crate::drift::{self, Difference, Facts, Repair, SwitchFact};
 use crate::model::{AppName, Hint as _, Unreadable};
+use crate::ops::install::{self, Files};
+use crate::ops::machine::Machine;
 use crate::plan::Refusal;
-use crate::plan::repair::{self, Difference, Facts, Repair, SwitchFact};
 
 use super::args;
 use super::context::Context;
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
     let files = Files::installed(&app, &context.settings()?, layout, &program()?)?;
     let machine = context.machine(app).await?;
     if verb.dry_run {
-        return Ok(dry_run(name, &repair::differences(&machine.facts(&files).await?)));
+        return Ok(dry_run(name, &drift::differences(&machine.facts(&files).await?)));
     }
     let mut signals = Signals::hold()?;
     install::make_state(layout, name)?;
@@ -51,14 +51,14 @@ pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
         let (verb, app, open) = ("repair", name.clone(), open.clone());
         return Err(Refusal::Busy { verb, app, open }.into());
     }
-    let differences = repair::differences(&facts);
+    let differences = drift::differences(&facts);
     if differences.is_empty() {
         output::answer(&format!("{name} is as it should be; nothing to do"));
         return Ok(Exit::Done);
     }
     tell(&differences);
     let why = "finishing; what is half repaired helps nobody";
-    let repairs = repair::repairs(&differences);
+    let repairs = drift::repairs(&differences);
     let work = all(&machine, &facts, &files, &repairs);
     let is_done = signals.finish(work, why).await;
     let left = what_is_left(context, name, &machine).await?;
@@ -71,8 +71,8 @@ async fn what_is_left(context: &Context, name: &AppName, machine: &Machine) -> e
     let (app, settings, since) = (context.app(name)?, context.settings()?, Instant::now());
     loop {
         let files = Files::installed(&app, &settings, &context.layout, &program()?)?;
-        let left = repair::differences(&machine.facts(&files).await?);
-        if repair::repairs(&left).is_empty() || since.elapsed() > SEEN {
+        let left = drift::differences(&machine.facts(&files).await?);
+        if drift::repairs(&left).is_empty() || since.elapsed() > SEEN {
             return Ok(left);
         }
         tokio::time::sleep(LOOK).await;
@@ -120,7 +120,7 @@ fn dry_run(app: &AppName, differences: &[Difference]) -> Exit {
             output::answer(&format!("  not for repair: {}", difference.command));
         }
     }
-    for repair in repair::repairs(differences) {
+    for repair in drift::repairs(differences) {
         output::answer(&format!("would  {repair}"));
     }
     Exit::Done

@@ -1,7 +1,7 @@
 //! `bgctl resume`: take a switch up again that is stuck, or has no worker.
 
-use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
+use crate::state::switches::Switches;
 
 use super::args;
 use super::context::Context;

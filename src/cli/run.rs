@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crate::engine::{self, Effects as _, Outcome};
 use crate::files;
-use crate::host::machine::{Published, claim_of};
-use crate::host::releases::{self, Releases};
-use crate::host::switches::Switches;
-use crate::host::{boot_id, deferred, leftovers};
+use crate::host::boot_id;
 use crate::journal::Event;
 use crate::model::{App, AppName, Color, SwitchId};
+use crate::ops::leftovers;
+use crate::ops::machine::{Published, claim_of};
+use crate::state::deferred;
+use crate::state::releases::{self, Releases};
+use crate::state::switches::Switches;
 
 use super::args;
 use super::context::Context;

@@ -3,13 +3,13 @@
 use camino::Utf8PathBuf;
 
 use crate::config::env_file;
-use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
 use crate::journal::Next;
 use crate::model::{
     App, AppName, Hinted, ImageRef, Invalid, Observed, Pinned, Release, ReleaseId, Runtime, check_program,
 };
 use crate::plan::{self, Plan, Verb};
+use crate::state::switches::Switches;
 
 use super::args;
 use super::context::Context;

@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use crate::files;
-use crate::host::install::{self, Files, Remove};
 use crate::model::{AppName, Color, Hinted, Settings, StoreSettings};
+use crate::ops::install::{self, Files, Remove};
 
 use super::args;
 use super::context::Context;

@@ -1,16 +1,7 @@
-//! This machine: files, systemd, Docker, nginx, probes, connections.
+//! This machine: systemd, connections, processes, probes, programs.
 //!
-//! * [`machine`]: the engine's effects: what each step does here, and what a repair does
-//! * [`install`]: the files of an app, and what must hold before they are written
 //! * [`layout`]: where everything is
-//! * [`releases`], [`switches`]: what is on record
-//! * [`known`], [`deferred`]: the cursor while its store is away
-//! * [`saved`]: what a repair took out of the way
-//! * [`flag`]: the file that moves the traffic
 //! * [`systemd`]: units, over D-Bus
-//! * [`logs`]: the end of a unit's log
-//! * [`docker`]: images, pinned
-//! * [`nginx`]: its sites and what it says about itself
 //! * [`probe`]: is an instance healthy
 //! * [`process`]: has it ended
 //! * [`connections`]: who is connected to a port; draining
@@ -19,24 +10,11 @@
 
 pub mod command;
 pub mod connections;
-pub mod deferred;
-pub mod docker;
-pub mod flag;
 pub mod http;
-pub mod install;
-pub mod known;
 pub mod layout;
-pub mod leftovers;
-pub mod logs;
-pub mod machine;
-pub mod nginx;
 pub mod probe;
 pub mod process;
-pub mod releases;
-pub mod saved;
-pub mod switches;
 pub mod systemd;
-mod verify;
 
 /// Tells systemd how it goes (`sd_notify(3)`, `STATUS=`), in one line: what follows a line end would be another message.
 pub fn tell(status: &str) {

@@ -23,7 +23,7 @@ pub use cursor::{Cursor, Known, Revision, Stored};
 pub use health::{Check, HealthCheck};
 pub use image::{Digest, ImageRef, PinnedImage};
 pub use name::{AppName, EnvName, ReleaseId, SwitchId};
-pub use observed::{ActiveState, InstanceState, Observed, OpenSwitch};
+pub use observed::{ActiveState, InstanceState, Observed, OpenSwitch, UnitFile};
 pub use path::{CredentialId, check_health_path, check_path, check_program};
 pub use problem::{CutOff, Hint, Hinted, Invalid, NotDone};
 pub use release::{Artifact, Pinned, Release};

@@ -107,3 +107,14 @@ impl fmt::Display for ActiveState {
         })
     }
 }
+
+/// Whether a unit starts at boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitFile {
+    /// Yes.
+    Enabled,
+    /// No.
+    Disabled,
+    /// It cannot be started at all.
+    Masked,
+}

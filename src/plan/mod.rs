@@ -11,7 +11,6 @@
 //! ```
 
 mod refusal;
-pub mod repair;
 mod step;
 mod switch;
 

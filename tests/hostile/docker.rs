@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bgctl::host::docker::Docker;
 use bgctl::model::{ImageRef, PinnedImage};
+use bgctl::runtime::docker::Docker;
 use camino::Utf8PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};

@@ -1,10 +1,10 @@
 //! What stands on the host's disk: releases, journals, environment files, seals.
 
 use bgctl::config::manifest;
-use bgctl::host::deferred::Deferred;
 use bgctl::journal::Record;
 use bgctl::model::{App, Known, Release, sealed};
 use bgctl::render::{self, seal};
+use bgctl::state::deferred::Deferred;
 
 use super::rendered;
 

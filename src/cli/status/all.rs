@@ -10,11 +10,13 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::report::Exit;
-use crate::host::install::{self, installed};
-use crate::host::switches::Switches;
 use crate::host::systemd::Systemd;
-use crate::host::{flag, known, machine};
 use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, SwitchId, UnitName};
+use crate::ops::install::{self, installed};
+use crate::ops::machine;
+use crate::proxy::nginx::flag;
+use crate::state::known;
+use crate::state::switches::Switches;
 use crate::store::Store;
 
 /// An app in one line.

@@ -11,14 +11,16 @@ use crate::cli::context::Context;
 use crate::cli::install::program;
 use crate::cli::output;
 use crate::cli::report::Exit;
-use crate::host::docker::Docker;
-use crate::host::install::Files;
+use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact};
 use crate::host::probe;
-use crate::host::switches::Switches;
 use crate::host::systemd::{Systemd, UnitState};
 use crate::journal::StepState;
-use crate::model::{ActiveState, App, Color, Cursor, Known, Port, ReleaseId, Revision, Runtime, Settings, SwitchId};
-use crate::plan::repair::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact, UnitFile};
+use crate::model::{
+    ActiveState, App, Color, Cursor, Known, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitFile,
+};
+use crate::ops::install::Files;
+use crate::runtime::docker::Docker;
+use crate::state::switches::Switches;
 
 /// An app, as it is.
 #[derive(Debug, Serialize)]
@@ -128,7 +130,7 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
     for color in Color::BOTH {
         colors.push(gather_color(&app, &settings, systemd, facts.colors.get(color), color, active).await?);
     }
-    let problems = repair::differences(&facts).into_iter();
+    let problems = drift::differences(&facts).into_iter();
     Ok(Status {
         app: app.name.to_string(),
         url: app.site.to_string(),

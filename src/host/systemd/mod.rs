@@ -17,8 +17,7 @@ use self::bus::{ManagerProxy, ServiceProxy, UnitProxy};
 use self::explain::{explain, not_done};
 use self::job::Ended;
 pub use self::state::{Load, MainExit, UnitState};
-use crate::model::{ActiveState, Hint as _, Hinted, UnitName};
-use crate::plan::repair::UnitFile;
+use crate::model::{ActiveState, Hint as _, Hinted, UnitFile, UnitName};
 
 /// How long a job of an instance may take beyond the time that the app itself is given.
 pub const JOB_MARGIN: Duration = Duration::from_secs(30);

@@ -1,0 +1,176 @@
+//! What has to hold on a host before an app is installed on it.
+
+use eyre::WrapErr as _;
+
+use crate::host::connections;
+use crate::host::layout::Layout;
+use crate::host::systemd::Systemd;
+use crate::model::{App, Artifact, ByColor, Color, Hinted, Invalid, Port, Runtime, UnitName};
+use crate::proxy::nginx::flag;
+use crate::state::releases::{self, Releases};
+
+/// What must hold on the host before anything is written; `active` is what the cursor says. Fails with the first that does
+/// not.
+pub async fn check_host(app: &App, layout: &Layout, systemd: &Systemd, active: Option<Color>) -> eyre::Result<()> {
+    check_files_of(app)?;
+    check_state_directory(app, layout)?;
+    check_other_apps(app, layout)?;
+    let old = installed_ports(app, layout);
+    check_old_ports(app, old, layout, systemd, active).await?;
+    check_runtime(app, layout)?;
+    for color in Color::BOTH {
+        check_port(app, color, systemd).await?;
+    }
+    let instance = UnitName::instance(&app.name, app.ports.blue);
+    let template = layout.template_unit(&app.name);
+    match systemd.state(&instance).await?.fragment {
+        Some(path) if path != template => {
+            let message = format!("cannot install {}: {path} is a unit of the same name", app.name);
+            Err(Hinted::new(message, "give the app another name").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The files that the manifest names must be there: a missing one is found now and not in the middle of a switch.
+fn check_files_of(app: &App) -> eyre::Result<()> {
+    let run = &app.run;
+    let certificate = app.site.certificate.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+    let program = match &run.runtime {
+        Runtime::Program(program) => Some(&program.path),
+        Runtime::Docker(_) => None,
+    };
+    let named = run
+        .env_file
+        .iter()
+        .chain(run.credentials.values())
+        .chain(certificate)
+        .chain(program);
+    for path in named {
+        if !path.try_exists().wrap_err_with(|| format!("cannot look at {path}"))? {
+            return Err(Invalid::new(format!("cannot use {path}: there is no such file")).into());
+        }
+    }
+    Ok(())
+}
+
+fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
+    for other in super::installed(layout)?.into_iter().filter(|other| *other != app.name) {
+        let other = match super::app(layout, &other) {
+            Ok(other) => other,
+            Err(error) => {
+                tracing::warn!("the ports of {other} are not known: {error}");
+                continue;
+            }
+        };
+        for port in [app.ports.blue, app.ports.green] {
+            if port == other.ports.blue || port == other.ports.green {
+                let message = format!("cannot use port {port} for {}: it belongs to {}", app.name, other.name);
+                return Err(Hinted::new(message, "give [ports] blue and green other numbers").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The ports of what is installed; those of `app` itself where nothing is, or it cannot be read.
+fn installed_ports(app: &App, layout: &Layout) -> ByColor<Port> {
+    super::app(layout, &app.name).map_or(app.ports, |old| old.ports)
+}
+
+/// The ports are part of the units' names and of the environment files', so whatever has one keeps it.
+async fn check_old_ports(
+    app: &App,
+    old: ByColor<Port>,
+    layout: &Layout,
+    systemd: &Systemd,
+    active: Option<Color>,
+) -> eyre::Result<()> {
+    let flag_dir = layout.flag_dir(&app.name);
+    let serving = if flag_dir.is_dir() {
+        flag::read(&flag_dir)?
+    } else {
+        None
+    };
+    for color in Color::BOTH {
+        let (before, after) = (*old.get(color), *app.ports.get(color));
+        if before == after {
+            continue;
+        }
+        let unit = UnitName::instance(&app.name, before);
+        let why = if !systemd.active_state(&unit).await?.is_down() {
+            format!("{unit} runs")
+        } else if systemd.is_enabled(&unit).await? {
+            format!("{unit} starts at boot")
+        } else if let Some(release) = releases::pinned(layout, &app.name, before)? {
+            format!("release {release} is pinned to it")
+        } else if active == Some(color) || serving == Some(color) {
+            format!("{color} is active")
+        } else {
+            continue;
+        };
+        let message = format!("cannot move {color} from port {before} to {after}: {why}");
+        let hint = format!("uninstall and install it again: bgctl uninstall {}", app.name);
+        return Err(Hinted::new(message, hint).into());
+    }
+    Ok(())
+}
+
+/// A template unit runs images or programs. What is pinned is of one of these kinds, and has to start again after a crash.
+/// After an uninstall that kept it nothing starts it.
+fn check_runtime(app: &App, layout: &Layout) -> eyre::Result<()> {
+    if !layout.manifest(&app.name).try_exists()? {
+        return Ok(());
+    }
+    for color in Color::BOTH {
+        let Some(id) = releases::pinned(layout, &app.name, *app.ports.get(color))? else {
+            continue;
+        };
+        let release = Releases::new(layout, &app.name).read(&id)?;
+        let (now, then) = match (&app.run.runtime, &release.artifact) {
+            (Runtime::Docker(_), Artifact::Program { .. }) => ("an image", "a program of the host"),
+            (Runtime::Program(_), Artifact::Image { .. }) => ("a program of the host", "an image"),
+            _ => continue,
+        };
+        let name = &app.name;
+        let message = format!("cannot make {name} run {now} from now on: release {id}, pinned to {color}, is {then}");
+        let hint = format!("uninstall and install it again: bgctl uninstall {name} --keep-state");
+        return Err(Hinted::new(message, hint).into());
+    }
+    Ok(())
+}
+
+/// systemd moves a folder that is there to `/var/lib/private` and gives all in it to the app's user (systemd.exec(5),
+/// `StateDirectory=` with `DynamicUser=`): another program would lose its data.
+fn check_state_directory(app: &App, layout: &Layout) -> eyre::Result<()> {
+    let wanted = matches!(&app.run.runtime, Runtime::Program(program) if program.state_directory);
+    let path = layout.below("var/lib").join(app.name.as_str());
+    let is_own = || {
+        let target = path.read_link_utf8().ok();
+        target.is_some_and(|target| target.ends_with(format!("private/{}", app.name)))
+    };
+    if !wanted || path.symlink_metadata().is_err() || is_own() {
+        return Ok(());
+    }
+    let message = format!("cannot use state_directory: {path} is there, and it is not this app's");
+    Err(Hinted::new(message, format!("give the app another name, or move {path} away")).into())
+}
+
+async fn check_port(app: &App, color: Color, systemd: &Systemd) -> eyre::Result<()> {
+    let port: Port = *app.ports.get(color);
+    let unit = UnitName::instance(&app.name, port);
+    if !systemd.active_state(&unit).await?.is_down() {
+        return Ok(());
+    }
+    let Some(listener) = connections::listener(port)? else {
+        return Ok(());
+    };
+    let who = listener
+        .process
+        .map_or("a process".to_owned(), |(pid, name)| format!("{name} (process {pid})"));
+    let message = format!(
+        "cannot use port {port} for {color}: {who} listens on {}",
+        listener.address
+    );
+    Err(Hinted::new(message, format!("stop it, or give [ports] {color} another number")).into())
+}

@@ -1,0 +1,235 @@
+//! Installing.
+//!
+//! ```text
+//! folders, flag -> units on disk -> site, proven -> systemd reads the units -> worker enabled -> cursor -> manifests
+//!       |               |               |         |
+//!       +---------------+---------------+         +--> from here on: half done, the same again goes on
+//!                       v
+//!       what was there before is back
+//! ```
+//!
+//! The units stand before the site does: it listens in a folder that one of them makes nginx have at boot, and without that
+//! no site of the host would come up. systemd reads them after it, so that a site which nginx refuses costs no reload.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::rendered::{Change, Files};
+use super::{Failed, installed};
+use crate::files;
+use crate::host::layout::Layout;
+use crate::host::systemd::Systemd;
+use crate::model::{App, AppName, Color, Settings, UnitName};
+use crate::ops::leftovers;
+use crate::proxy::nginx::flag;
+use crate::proxy::nginx::{Nginx, Proof};
+use crate::render;
+use crate::store::Store;
+
+/// What an app is installed with.
+#[derive(Debug)]
+pub struct Put<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// The host's settings.
+    pub settings: &'a Settings,
+    /// The host's paths.
+    pub layout: &'a Layout,
+    /// Its systemd.
+    pub systemd: &'a Systemd,
+    /// Its store, to create the cursor in; none where that is not to be touched.
+    pub store: Option<&'a Store>,
+    /// Whether its folder of state was made just now, see [`make_state`].
+    pub is_new: bool,
+}
+
+/// Makes the folder of an app's state; says whether it was not there.
+pub fn make_state(layout: &Layout, app: &AppName) -> eyre::Result<bool> {
+    let folder = layout.app(app);
+    let is_new = !folder.try_exists()?;
+    files::ensure_dir(&layout.state(), 0o755)?;
+    files::ensure_dir(&folder, 0o755)?;
+    Ok(is_new)
+}
+
+/// Writes what differs, and makes nginx and systemd take it up; a line for each thing that it did. The app's lock is held.
+pub async fn put(put: &Put<'_>, files: &Files) -> Result<Vec<String>, Failed> {
+    let mut undo = Undo::default();
+    let mut did = Vec::new();
+    if let Err(error) = put.put_site(files, &mut undo, &mut did).await {
+        return Err(match undo.take_back(put) {
+            Ok(()) => Failed::TakenBack(error),
+            Err(worse) => Failed::HalfDone(error.wrap_err(format!("not all of it was taken back: {worse:#}"))),
+        });
+    }
+    match put.complete(files, &mut did).await {
+        Ok(()) => Ok(did),
+        Err(error) => Err(Failed::HalfDone(error)),
+    }
+}
+
+/// Files only, below another root where nothing runs; says whether anything changed.
+pub fn put_below(app: &AppName, layout: &Layout, files: &Files) -> eyre::Result<bool> {
+    make_state(layout, app)?;
+    write_state(layout, app)?;
+    let mut undo = Undo::default();
+    let needed = files.all().filter(|change| change.is_needed());
+    needed.map(|change| undo.write(change)).try_fold(false, |_, done| {
+        done?;
+        Ok(true)
+    })
+}
+
+impl Put<'_> {
+    /// All that can be taken back.
+    async fn put_site<'f>(&self, files: &'f Files, undo: &mut Undo<'f>, did: &mut Vec<String>) -> eyre::Result<()> {
+        let (app, layout) = (self.app, self.layout);
+        leftovers::sweep_files(files)?;
+        undo.make_dirs(&layout.run_dir())?;
+        write_state(layout, &app.name)?;
+        for change in files.units.iter().filter(|change| change.is_needed()) {
+            undo.write(change)?;
+            did.push(format!("wrote {}", change.path));
+        }
+        let proof = Proof {
+            app: &app.name,
+            site: &app.site,
+            socket: &layout.socket(&app.name),
+            color: flag::read(&layout.flag_dir(&app.name))?,
+            version: render::site_version(&files.site.new),
+        };
+        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
+        let path = &files.site.path;
+        if nginx.put_site(path, &files.site.new, &proof).await? {
+            did.push(format!("wrote {path} and reloaded nginx"));
+        }
+        Ok(())
+    }
+
+    async fn complete(&self, files: &Files, did: &mut Vec<String>) -> eyre::Result<()> {
+        let name = &self.app.name;
+        if files.units.iter().any(Change::is_needed) || self.needs_reload().await? {
+            self.systemd.daemon_reload().await?;
+            did.push("reloaded systemd".to_owned());
+        }
+        let worker = UnitName::switch(name);
+        if self.systemd.enable(&[&worker]).await? {
+            did.push(format!(
+                "enabled {worker}, which takes an interrupted switch up again at boot"
+            ));
+        }
+        if let Some(store) = self.store
+            && store.get(name).await?.is_none()
+        {
+            store.create(name, &self.app.ports).await?;
+            did.push("created the cursor: none".to_owned());
+        }
+        for change in [&files.installed, &files.manifest] {
+            if change.is_needed() {
+                Undo::default().write(change)?;
+                did.push(format!("wrote {}", change.path));
+            }
+        }
+        Ok(())
+    }
+
+    /// An install may have died between writing a unit and this.
+    async fn needs_reload(&self) -> eyre::Result<bool> {
+        let name = &self.app.name;
+        let instances = Color::BOTH.map(|color| UnitName::instance(name, *self.app.ports.get(color)));
+        let others = [UnitName::switch(name), self.settings.nginx.unit.clone()];
+        for unit in instances.iter().chain(&others) {
+            if self.systemd.state(unit).await?.needs_reload {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What was written, to take it back.
+#[derive(Debug, Default)]
+struct Undo<'f> {
+    written: Vec<&'f Change>,
+    made: Vec<Utf8PathBuf>,
+}
+
+impl<'f> Undo<'f> {
+    fn write(&mut self, change: &'f Change) -> eyre::Result<()> {
+        if let Some(folder) = change.path.parent() {
+            self.make_dirs(folder)?;
+        }
+        files::write(&change.path, change.new.as_bytes(), change.mode)?;
+        self.written.push(change);
+        Ok(())
+    }
+
+    fn make_dirs(&mut self, folder: &Utf8Path) -> eyre::Result<()> {
+        let missing = folder.ancestors().take_while(|folder| !folder.exists());
+        self.made.extend(missing.map(Utf8Path::to_owned));
+        files::make_dirs(folder)
+    }
+
+    fn take_back(self, put: &Put<'_>) -> eyre::Result<()> {
+        for change in self.written {
+            match &change.old {
+                Some(old) => files::write(&change.path, old, change.mode)?,
+                None => files::remove(&change.path).map(drop)?,
+            }
+        }
+        for folder in self.made {
+            files::remove_empty_dir(&folder)?;
+        }
+        if put.is_new {
+            fs_err::remove_dir_all(put.layout.app(&put.app.name))?;
+        }
+        Ok(())
+    }
+}
+
+/// The app's folders, and a flag that says that nothing is deployed where nothing is.
+fn write_state(layout: &Layout, app: &AppName) -> eyre::Result<()> {
+    let is_new = !layout.flag_dir(app).try_exists()? || (!installed(layout)?.contains(app) && !is_pinned(layout, app)?);
+    let open = [layout.flag_dir(app), layout.serving_dir(app), layout.names_dir(app)];
+    let closed = [layout.releases_dir(app), layout.switches_dir(app)];
+    // Where nginx looks for the release while no color is active.
+    let none = layout.serving_dir(app).join("none");
+    for folder in open.iter().chain([&none]) {
+        files::ensure_dir(folder, 0o755)?;
+    }
+    for folder in &closed {
+        files::ensure_dir(folder, 0o700)?;
+    }
+    if is_new {
+        flag::set(&layout.flag_dir(app), None)?;
+    }
+    Ok(())
+}
+
+/// Whether a release is pinned to any port. Where none is nothing runs, and no flag but `none` is true.
+fn is_pinned(layout: &Layout, app: &AppName) -> eyre::Result<bool> {
+    let names = files::names_in(&layout.app(app))?;
+    Ok(names.iter().any(|name| Utf8Path::new(name).extension() == Some("env")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_that_a_crash_left_out_is_put() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Utf8PathBuf::try_from(root.path().to_owned()).unwrap());
+        let app = AppName::parse("shop").unwrap();
+        assert!(make_state(&layout, &app).unwrap());
+        assert!(!make_state(&layout, &app).unwrap());
+        let folder = layout.flag_dir(&app);
+        files::ensure_dir(&folder, 0o755).unwrap();
+        write_state(&layout, &app).unwrap();
+        assert_eq!(flag::read(&folder).unwrap(), None);
+
+        flag::set(&folder, Some(Color::Green)).unwrap();
+        fs_err::write(layout.app(&app).join("9002.env"), "BGCTL_RELEASE=r1\n").unwrap();
+        write_state(&layout, &app).unwrap();
+        assert_eq!(flag::read(&folder).unwrap(), Some(Color::Green), "something may run");
+    }
+}

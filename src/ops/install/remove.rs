@@ -1,0 +1,124 @@
+//! Uninstalling.
+//!
+//! The site goes first, so that nginx sends nothing to what is stopped next; the manifest goes last, since it tells that the
+//! app is installed, and as long as it does the same again goes on with what is left.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::rendered::{Files, is_ours};
+use super::{Failed, installed};
+use crate::files;
+use crate::host::layout::Layout;
+use crate::host::systemd::{self, Systemd};
+use crate::model::{App, Color, Settings, UnitName};
+use crate::ops::leftovers;
+use crate::proxy::nginx::flag;
+use crate::proxy::nginx::{self, Nginx};
+use crate::store::Store;
+
+/// What an app is removed from.
+#[derive(Debug)]
+pub struct Remove<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// The host's settings.
+    pub settings: &'a Settings,
+    /// The host's paths.
+    pub layout: &'a Layout,
+    /// Its systemd.
+    pub systemd: &'a Systemd,
+    /// Its store.
+    pub store: &'a Store,
+    /// Whether the folder of state and the cursor stay.
+    pub keep_state: bool,
+}
+
+/// Stops and removes what [`super::put`] wrote and switches left; the files that stay since they were changed by hand. The
+/// app's lock is held, and [`Files::refuse_kept`] found nothing.
+pub async fn remove(remove: &Remove<'_>, written: &Files) -> Result<Vec<Utf8PathBuf>, Failed> {
+    remove.site(written).await.map_err(Failed::TakenBack)?;
+    remove.rest(written).await.map_err(Failed::HalfDone)
+}
+
+impl Remove<'_> {
+    async fn site(&self, written: &Files) -> eyre::Result<()> {
+        leftovers::sweep_files(written)?;
+        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
+        let socket = self.layout.socket(&self.app.name);
+        let is_removed = nginx.remove_site(&written.site.path).await?;
+        // Somebody took the file away, and nginx does not know yet.
+        if !is_removed && nginx::ask(&self.app.name, &self.app.site, &socket).await.is_ok() {
+            nginx.reload().await?;
+        }
+        Ok(())
+    }
+
+    async fn rest(&self, written: &Files) -> eyre::Result<Vec<Utf8PathBuf>> {
+        let (layout, name) = (self.layout, &self.app.name);
+        let flag_dir = layout.flag_dir(name);
+        if flag_dir.is_dir() {
+            // Installed again it answers 503, and never with what is about to be stopped.
+            flag::set(&flag_dir, None)?;
+        }
+        for color in Color::BOTH {
+            self.stop(&UnitName::instance(name, *self.app.ports.get(color))).await?;
+        }
+        self.disable(&UnitName::switch(name)).await?;
+        let left = self.remove_units(written)?;
+        self.systemd.daemon_reload().await?;
+        if !self.keep_state {
+            self.store.remove(name).await?;
+            fs_err::remove_dir_all(layout.app(name))?;
+        }
+        files::remove(&written.manifest.path)?;
+        if files::remove_empty_dir(&layout.manifests())?
+            && let Some(folder) = layout.manifests().parent()
+        {
+            files::remove_empty_dir(folder)?;
+        }
+        Ok(left)
+    }
+
+    async fn stop(&self, unit: &UnitName) -> eyre::Result<()> {
+        self.disable(unit).await?;
+        let patience = self.app.run.stop_timeout + systemd::JOB_MARGIN;
+        self.systemd.stop(unit, patience).await?;
+        self.systemd.reset_failed(unit).await?;
+        let description = self.layout.description(unit);
+        if files::remove(&description)? {
+            remove_folder_of(&description)?;
+        }
+        Ok(())
+    }
+
+    /// A unit whose file went in a run before has nothing to disable any more.
+    async fn disable(&self, unit: &UnitName) -> eyre::Result<()> {
+        if self.systemd.is_enabled(unit).await? {
+            self.systemd.disable(&[unit]).await?;
+        }
+        Ok(())
+    }
+
+    fn remove_units(&self, written: &Files) -> eyre::Result<Vec<Utf8PathBuf>> {
+        let name = &self.app.name;
+        let is_last = installed(self.layout)? == [name.clone()];
+        let template = self.layout.template_unit(name);
+        let mut left = Vec::new();
+        for unit in written.units.iter().filter(|unit| is_last || unit.path == template) {
+            if !is_ours(name, unit) {
+                left.push(unit.path.clone());
+            } else if files::remove(&unit.path)? && unit.path.parent() != Some(&self.layout.unit_dir()) {
+                remove_folder_of(&unit.path)?;
+            }
+        }
+        Ok(left)
+    }
+}
+
+/// Whatever else stands there was put there by someone else.
+fn remove_folder_of(path: &Utf8Path) -> eyre::Result<()> {
+    match path.parent() {
+        Some(folder) => files::remove_empty_dir(folder).map(drop),
+        None => Ok(()),
+    }
+}

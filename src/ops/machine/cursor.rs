@@ -1,0 +1,238 @@
+//! Moving the cursor.
+//!
+//! An answer of the store that does not come leaves open whether the cursor moved. It is asked for again until it is
+//! known, for as long as the settings say: both colors run meanwhile, and traffic stays where it is.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::Effects as _;
+use crate::model::{Claim, Color, Cursor, Hinted, NotDone, ReleaseId, Revision, Stored};
+use crate::plan::Plan;
+use crate::state::deferred::Journal;
+use crate::store::{ClaimError, SetError};
+
+use super::Machine;
+
+/// The time between two attempts at a store that does not answer.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Why a cursor did not move.
+enum Missed {
+    /// The store said so, or was not asked.
+    Sure(eyre::Report),
+    /// The store was not reached this time.
+    Away(eyre::Report),
+    /// It may have moved.
+    Open(eyre::Report),
+}
+
+/// What became of a promote that the store did not know of.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The store says now what this host says.
+    Told(Cursor),
+    /// Another host moved the cursor meanwhile, and it stays as it is; none where it was removed.
+    Overruled(Option<Stored>),
+}
+
+impl Machine {
+    /// Moves the cursor to `to`. That this switch did so before it was interrupted is as good. Fails with [`NotDone`] where
+    /// no attempt can have moved it.
+    pub(super) async fn promote(
+        &self,
+        plan: &Plan,
+        expected: Revision,
+        to: Color,
+        release: &ReleaseId,
+    ) -> eyre::Result<()> {
+        let cursor = moved(plan, to, release);
+        let mut is_open = false;
+        loop {
+            let error = match self.try_promote(plan, expected, &cursor).await {
+                Ok(revision) => {
+                    self.saw(Stored { cursor, revision });
+                    return Ok(());
+                }
+                Err(Missed::Sure(error) | Missed::Away(error)) if !is_open => {
+                    return Err(NotDone::new(format!("cannot promote {to}"), error).into());
+                }
+                Err(Missed::Sure(error)) => return Err(error.wrap_err(format!("cannot promote {to}"))),
+                Err(Missed::Open(error) | Missed::Away(error)) => error,
+            };
+            is_open = true;
+            self.wait_for_store("promote", error).await?;
+        }
+    }
+
+    /// The revision that it is moved at.
+    async fn try_promote(&self, plan: &Plan, expected: Revision, cursor: &Cursor) -> Result<Revision, Missed> {
+        let app = &self.app;
+        let claim = claim_of(plan);
+        let held = match self.door.hold(&claim).await {
+            Ok(held) => held,
+            Err(ClaimError::Taken(by)) => return Err(Missed::Sure(taken(&by, plan))),
+            Err(ClaimError::Failed(error)) => return Err(Missed::Away(error)),
+        };
+        let store = self.store().await.map_err(Missed::Away)?;
+        let set = store.compare_and_set_held(&app.name, &app.ports, expected, cursor, held);
+        match set.await {
+            Ok(revision) => Ok(revision),
+            Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(now.revision),
+            Err(SetError::Conflict(now)) => Err(Missed::Sure(overtaken(now, plan))),
+            Err(SetError::Unclaimed(Some(by))) if by.by != claim.by => Err(Missed::Sure(taken(&by, plan))),
+            Err(SetError::Unclaimed(_)) => {
+                // It ended while this slept, and nobody has claimed the app since: what was planned on is there still.
+                self.door.forget(held).await;
+                Box::pin(self.try_promote(plan, expected, cursor)).await
+            }
+            Err(SetError::Refused(error)) => Err(Missed::Away(error)),
+            Err(SetError::Unknown(error)) => Err(Missed::Open(error)),
+        }
+    }
+
+    /// Moves the cursor back where this switch moved it. Where it has not moved since `expected` it moves on, to what it
+    /// says already: a promote whose answer was lost then comes too late. Whoever else moved it is right.
+    pub(super) async fn demote(
+        &self,
+        plan: &Plan,
+        expected: Revision,
+        to: Option<Color>,
+        release: Option<&ReleaseId>,
+    ) -> eyre::Result<()> {
+        loop {
+            match self.try_demote(plan, expected, to, release).await {
+                Ok(()) => return Ok(()),
+                Err(Missed::Sure(error)) => return Err(error),
+                Err(Missed::Away(error) | Missed::Open(error)) => self.wait_for_store("undo: demote", error).await?,
+            }
+        }
+    }
+
+    async fn try_demote(
+        &self,
+        plan: &Plan,
+        expected: Revision,
+        to: Option<Color>,
+        release: Option<&ReleaseId>,
+    ) -> Result<(), Missed> {
+        let store = self.store().await.map_err(Missed::Away)?;
+        let Some(now) = store.get(&self.app.name).await.map_err(Missed::Away)? else {
+            return Ok(());
+        };
+        let by = plan.mover.clone();
+        let back = if now.revision == expected {
+            now.cursor
+        } else if now.cursor.moved_by.as_ref() == Some(&by) && now.cursor.active == Some(plan.to) {
+            Cursor {
+                active: to,
+                release: release.cloned(),
+                moved_by: Some(by),
+            }
+        } else {
+            return Ok(());
+        };
+        let set = store.compare_and_set(&self.app.name, &self.app.ports, now.revision, &back);
+        match set.await {
+            Ok(revision) => {
+                self.saw(Stored { cursor: back, revision });
+                Ok(())
+            }
+            Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Missed::Sure(eyre::eyre!(
+                "cannot move the cursor back: it was moved at the same time"
+            ))),
+            Err(SetError::Refused(error)) => Err(Missed::Away(error)),
+            Err(SetError::Unknown(error)) => Err(Missed::Open(error)),
+        }
+    }
+
+    /// Waits a moment before the store is asked again; fails with `error` where this worker has waited long enough.
+    async fn wait_for_store(&self, what: &str, error: eyre::Report) -> eyre::Result<()> {
+        let since = *self.waits_since.get_or_init(Instant::now);
+        if since.elapsed() >= self.settings.store.patience() {
+            return Err(error);
+        }
+        self.announce(&format!("{what}: the store is asked again: {error:#}"));
+        tokio::time::sleep(AGAIN).await;
+        Ok(())
+    }
+
+    /// Writes down that the cursor is to move.
+    pub(super) fn defer(&self, plan: &Plan, expected: Revision, to: Color, release: &ReleaseId) -> eyre::Result<()> {
+        self.deferred().push(expected, moved(plan, to, release))
+    }
+
+    /// Takes back what this switch wrote down.
+    pub(super) fn recall(&self, plan: &Plan) -> eyre::Result<()> {
+        self.deferred().pop(&plan.mover)
+    }
+
+    pub(super) fn deferred(&self) -> Journal {
+        Journal::new(&self.layout, &self.app.name)
+    }
+
+    /// Tells the store what it does not know of yet, unless another host moved the cursor meanwhile; none where it knows all.
+    /// Fails where the store cannot be asked.
+    pub async fn publish(&self) -> eyre::Result<Option<Published>> {
+        let journal = self.deferred();
+        loop {
+            let Some((deferred, ours)) = journal
+                .read()?
+                .and_then(|d| d.stored().map(|stored| (d, stored.cursor)))
+            else {
+                return Ok(None);
+            };
+            let store = self.store().await?;
+            let there = store.get(&self.app.name).await?;
+            let published = match there {
+                Some(there) if there.cursor.active == ours.active && there.cursor.release == ours.release => {
+                    Published::Told(there.cursor)
+                }
+                Some(there) if deferred.may_move(&there) => {
+                    let set = store.compare_and_set(&self.app.name, &self.app.ports, there.revision, &ours);
+                    match set.await {
+                        Ok(_) => Published::Told(ours),
+                        // Somebody was faster: it is looked at again.
+                        Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => continue,
+                        Err(SetError::Refused(error) | SetError::Unknown(error)) => return Err(error),
+                    }
+                }
+                there => Published::Overruled(there),
+            };
+            journal.clear()?;
+            return Ok(Some(published));
+        }
+    }
+}
+
+/// The claim of a switch.
+pub fn claim_of(plan: &Plan) -> Claim {
+    Claim {
+        by: plan.mover.clone(),
+        verb: plan.verb.as_str().to_owned(),
+        release: Some(plan.release.clone()),
+        since: jiff::Timestamp::now(),
+    }
+}
+
+fn moved(plan: &Plan, to: Color, release: &ReleaseId) -> Cursor {
+    Cursor {
+        active: Some(to),
+        release: Some(release.clone()),
+        moved_by: Some(plan.mover.clone()),
+    }
+}
+
+fn overtaken(now: Option<Stored>, plan: &Plan) -> eyre::Report {
+    let who = now.and_then(|now| now.cursor.moved_by);
+    let who = who.unwrap_or_else(|| "somebody".to_owned());
+    let app = &plan.app;
+    let message = format!("{who} moved the cursor of {app} since this switch was planned");
+    let hint = format!("look at what is active now, and switch again: bgctl status {app}");
+    Hinted::new(message, hint).into()
+}
+
+fn taken(by: &Claim, plan: &Plan) -> eyre::Report {
+    let app = &plan.app;
+    let message = format!("this switch lost its claim of {app}, and it is held by {by}");
+    Hinted::new(message, format!("switch again when that has ended: bgctl status {app}")).into()
+}

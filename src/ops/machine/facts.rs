@@ -1,0 +1,254 @@
+//! All of an app as it is, also what somebody changed by hand.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
+use crate::files;
+use crate::host::systemd::UnitState;
+use crate::model::{AppName, ByColor, Color, ReleaseId, Stored, UnitName, Unreadable, sealed};
+use crate::ops::install::{self, Alien, Change, Files};
+use crate::proxy::nginx::{self, flag};
+use crate::render;
+use crate::state::known;
+use crate::state::switches::Switches;
+
+use super::{Machine, host_name};
+
+/// How long the store may take to answer who only looks: they want to know now what there is to know.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Asks the store for who only looks; fails where it does not answer within 1.5 s.
+pub async fn ask<T>(question: impl Future<Output = eyre::Result<T>>) -> eyre::Result<T> {
+    let answer = tokio::time::timeout(PATIENCE, question).await;
+    answer.unwrap_or_else(|_| Err(eyre::eyre!("the store does not answer within {PATIENCE:?}")))
+}
+
+impl Machine {
+    /// Looks at everything; `files` are those of the app as it was installed. What is damaged is a fact; fails where
+    /// something cannot be read at all, or was written by a newer bgctl and everything depends on it.
+    pub async fn facts(&self, files: &Files) -> eyre::Result<Facts> {
+        let name = &self.app.name;
+        let (flags, socket) = (self.flags(), self.layout.socket(name));
+        let (known, mut damaged) = self.known_releases()?;
+        let open = self.open_switch().await?;
+        damaged.extend(self.damaged_journals(open.as_ref())?);
+        let deferred = self.deferred_fact(&mut damaged);
+        let look = async {
+            tokio::join!(
+                self.cursor_fact(),
+                nginx::ask(name, &self.app.site, &socket),
+                self.color_facts(Color::Blue),
+                self.color_facts(Color::Green),
+            )
+        };
+        let (cursor, nginx, blue, green) = Box::pin(look).await;
+        let cursor = cursor.unwrap_or_else(|why| self.unknown(&why, &mut damaged));
+        let worker = UnitName::switch(name);
+        let worker_file = self.systemd.unit_file(&worker).await?;
+        let nginx_unit = &self.settings.nginx.unit;
+        let is_down = self.systemd.active_state(nginx_unit).await?.is_down();
+        Ok(Facts {
+            nginx_down: is_down.then(|| nginx_unit.clone()),
+            app: name.clone(),
+            host: host_name()?,
+            cursor,
+            deferred,
+            has_flag: flags.is_dir(),
+            // Without any flag the site sends requests to blue.
+            flag: if flags.is_dir() {
+                flag::read(&flags)?
+            } else {
+                Some(Color::Blue)
+            },
+            nginx: nginx
+                .as_ref()
+                .map(|told| told.color)
+                .map_err(|error| format!("{error:#}")),
+            colors: ByColor {
+                blue: blue?,
+                green: green?,
+            },
+            known,
+            files: self.file_facts(files, nginx.as_ref().ok()).await?,
+            worker: (worker, worker_file),
+            damaged,
+            open,
+            keep_warm: self.app.drain.keep_warm,
+            drain: self.app.drain.timeout,
+        })
+    }
+
+    /// The cursor; fails where the store does not tell soon, see [`ask`].
+    async fn cursor_fact(&self) -> eyre::Result<CursorFact> {
+        match ask(async { self.store().await?.get(&self.app.name).await }).await {
+            Ok(Some(stored)) => {
+                self.saw(stored.clone());
+                Ok(CursorFact::Is(stored))
+            }
+            Ok(None) => Ok(CursorFact::Missing),
+            Err(error) if Unreadable::is_damaged(&error) => Ok(CursorFact::Broken(format!("{error:#}"))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unknown(&self, why: &eyre::Report, broken: &mut Vec<Damaged>) -> CursorFact {
+        let known = known::read(&self.layout, &self.app.name).unwrap_or_else(|error| {
+            broken.push(damaged(self.layout.known_cursor(&self.app.name), &error));
+            None
+        });
+        let why = format!("{why:#}");
+        CursorFact::Unknown { why, known }
+    }
+
+    fn deferred_fact(&self, broken: &mut Vec<Damaged>) -> Option<DeferredFact> {
+        let journal = self.deferred();
+        let deferred = journal.read().unwrap_or_else(|error| {
+            broken.push(damaged(journal.path().to_owned(), &error));
+            None
+        })?;
+        let Stored { cursor, .. } = deferred.stored()?;
+        let (path, at) = (journal.path().to_owned(), deferred.at);
+        Some(DeferredFact { path, cursor, at })
+    }
+
+    async fn color_facts(&self, color: Color) -> eyre::Result<ColorFacts> {
+        let (name, unit) = (&self.app.name, self.unit(color));
+        let state = self.systemd.state(&unit).await?;
+        let named = self.layout.serving(name, color).read_link_utf8().ok();
+        let named = named.and_then(|target| ReleaseId::parse(target.file_name()?).ok());
+        Ok(ColorFacts {
+            state: state.active,
+            unit_file: self.systemd.unit_file(&unit).await?,
+            pinned: self.pin_fact(color)?,
+            running: running(&state),
+            named,
+            unit,
+        })
+    }
+
+    fn pin_fact(&self, color: Color) -> eyre::Result<Pin> {
+        let pinned = match self.pinned(color) {
+            Ok(None) => return Ok(Pin::Nothing),
+            Ok(Some(id)) => id,
+            Err(error) if Unreadable::is_newer(&error) => return Err(error),
+            Err(error) => return Ok(Pin::Broken(format!("{error:#}"))),
+        };
+        let path = self.layout.env_file(&self.app.name, self.port(color));
+        let text = files::read(&path)?.unwrap_or_default();
+        let is_sealed = sealed::read_text(text.as_bytes()).is_ok_and(|(_, is_sealed)| is_sealed);
+        // What an earlier bgctl wrote can only be compared with what would be written now.
+        let rendered = self.releases().read(&pinned).ok();
+        let rendered = rendered.and_then(|release| render::environment(&self.app, color, &release).ok());
+        Ok(match rendered {
+            Some(rendered) if !is_sealed && !rendered.ends_with(&format!("\n{text}")) => {
+                Pin::Broken(format!("{path} is not what release {pinned} says"))
+            }
+            _ => Pin::Release(pinned),
+        })
+    }
+
+    /// The releases that can be read, and those that cannot.
+    fn known_releases(&self) -> eyre::Result<(Vec<ReleaseId>, Vec<Damaged>)> {
+        let releases = self.releases();
+        let (mut known, mut broken) = (Vec::new(), Vec::new());
+        for id in releases.ids()? {
+            match releases.read(&id) {
+                Ok(release) if release.fits(&self.app) => known.push(id),
+                Ok(_) => {}
+                Err(error) => broken.push(damaged(releases.path(&id), &error)),
+            }
+        }
+        Ok((known, broken))
+    }
+
+    fn damaged_journals(&self, open: Option<&SwitchFact>) -> eyre::Result<Vec<Damaged>> {
+        let switches = Switches::new(&self.layout, &self.app.name);
+        let is_open = switches.open_id().ok().flatten();
+        let mut broken = Vec::new();
+        for id in switches.ids()? {
+            // Of the open one it is told already.
+            if open.is_none() || is_open.as_ref() != Some(&id) {
+                broken.extend(
+                    switches
+                        .read(&id)
+                        .err()
+                        .map(|error| damaged(switches.path(&id), &error)),
+                );
+            }
+        }
+        Ok(broken)
+    }
+
+    async fn open_switch(&self) -> eyre::Result<Option<SwitchFact>> {
+        let name = &self.app.name;
+        let switches = Switches::new(&self.layout, name);
+        match switches.open() {
+            Ok(None) => Ok(None),
+            Ok(Some(open)) => {
+                let running = !self.systemd.active_state(&UnitName::switch(name)).await?.is_down();
+                Ok(Some(SwitchFact::Is { open, running }))
+            }
+            Err(error) if Unreadable::is_newer(&error) => Err(error),
+            Err(error) => Ok(Some(SwitchFact::Broken(format!("{error:#}")))),
+        }
+    }
+
+    async fn file_facts(&self, files: &Files, told: Option<&nginx::Told>) -> eyre::Result<Vec<FileFact>> {
+        let name = &self.app.name;
+        let mut facts: Vec<_> = files.rendered().filter_map(|change| file_fact(name, change)).collect();
+        if facts.is_empty() {
+            for unit in Color::BOTH.map(|color| self.unit(color)) {
+                let state = self.systemd.state(&unit).await?;
+                // Not a link that masks it, of which is told already.
+                let is_template = |path: &Utf8PathBuf| *path == self.layout.template_unit(name);
+                if let Some(path) = state.fragment.filter(|path| state.needs_reload && is_template(path)) {
+                    let state = FileState::NotRead;
+                    facts.push(FileFact { path, state });
+                }
+            }
+            facts.dedup();
+            let version = render::site_version(&files.site.new);
+            if told.is_some_and(|told| told.version.as_deref() != version) {
+                let (path, state) = (files.site.path.clone(), FileState::NotServed);
+                facts.push(FileFact { path, state });
+            }
+        }
+        if install::is_edited(&self.layout, name)? {
+            let (path, state) = (self.layout.manifest(name), FileState::NotInstalled);
+            facts.push(FileFact { path, state });
+        }
+        Ok(facts)
+    }
+}
+
+fn damaged(path: Utf8PathBuf, error: &eyre::Report) -> Damaged {
+    Damaged {
+        path,
+        why: format!("{error:#}"),
+        is_newer: Unreadable::is_newer(error),
+    }
+}
+
+fn file_fact(app: &AppName, change: &Change) -> Option<FileFact> {
+    // A seal that was changed alone is a change, too.
+    let state = match (&change.old, install::alien(app, change)) {
+        (None, _) => FileState::Missing,
+        (_, Some(Alien::Of(owner))) => FileState::Of(owner),
+        (_, Some(Alien::Edited | Alien::Foreign)) => FileState::Edited,
+        (_, None) if change.is_needed() => FileState::Outdated,
+        (_, None) => return None,
+    };
+    let path = change.path.clone();
+    Some(FileFact { path, state })
+}
+
+/// The release that the main process of an instance was started with: its own environment (proc(5), `/proc/PID/environ`), or
+/// that of the docker client, which is started with the same.
+fn running(state: &UnitState) -> Option<ReleaseId> {
+    let environment = fs_err::read(format!("/proc/{}/environ", state.main_process?)).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let value = variables.find_map(|each| each.strip_prefix(b"BGCTL_RELEASE="))?;
+    ReleaseId::parse(std::str::from_utf8(value).ok()?).ok()
+}

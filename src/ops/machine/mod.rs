@@ -1,0 +1,359 @@
+//! The engine's effects on this machine: what each step does here.
+
+mod claim;
+mod cursor;
+mod facts;
+mod logs;
+mod repair;
+mod traffic;
+mod verify;
+
+use std::cell::{OnceCell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use eyre::WrapErr as _;
+
+use crate::engine::Effects;
+use crate::journal::{Entry, Event};
+use crate::model::{
+    ActiveState, App, ByColor, Claim, Color, Cursor, CutOff, Hinted, InstanceState, Known, Observed, Port, Release,
+    ReleaseId, Revision, Settings, Stored, UnitName,
+};
+use crate::plan::{Plan, Step};
+use crate::render;
+use crate::store::{ClaimError, Store};
+
+use crate::files;
+use crate::host::layout::Layout;
+use crate::host::systemd::{self, Systemd};
+use crate::host::{probe, tell};
+use crate::proxy::nginx::flag;
+use crate::state::known;
+use crate::state::releases::{self, Releases};
+use crate::state::switches::{Log, Switches};
+
+pub use cursor::{Published, claim_of};
+pub use facts::ask;
+
+/// How many lines of its log a failed instance shows.
+const LOG_LINES: usize = 15;
+
+/// This machine, for one app.
+#[derive(Debug)]
+pub struct Machine {
+    app: App,
+    settings: Settings,
+    layout: Layout,
+    systemd: Systemd,
+    door: Arc<claim::Door>,
+    /// What this saw of the cursor last.
+    seen: RefCell<Option<Stored>>,
+    /// Since when the store is waited for.
+    waits_since: OnceCell<Instant>,
+    log: Option<Log>,
+}
+
+impl Machine {
+    /// The machine, with a connection to its systemd. The store is opened when it is first needed: a switch past its
+    /// promote goes on without it.
+    pub async fn new(app: App, settings: Settings, layout: Layout) -> eyre::Result<Self> {
+        let systemd = Systemd::connect().await?;
+        let door = claim::Door::new(app.name.clone(), settings.store.clone(), layout.state());
+        Ok(Self {
+            app,
+            settings,
+            layout,
+            systemd,
+            door: Arc::new(door),
+            seen: RefCell::default(),
+            waits_since: OnceCell::new(),
+            log: None,
+        })
+    }
+
+    /// The same machine, recording the open switch in `log`.
+    #[must_use]
+    pub fn with_log(self, log: Log) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// Its systemd.
+    pub fn systemd(&self) -> &Systemd {
+        &self.systemd
+    }
+
+    /// Its store.
+    pub async fn store(&self) -> eyre::Result<&Store> {
+        self.door.store().await
+    }
+
+    /// As [`Effects::observe`], and claims the app in the same moment. Fails with [`ClaimError`].
+    pub async fn claim_and_observe(&self, claim: &Claim) -> Result<Observed, ClaimError> {
+        let mut taken = None;
+        let cursor = async {
+            self.claim(claim).await.or_else(|error| match error {
+                ClaimError::Failed(error) => Err(error),
+                ClaimError::Taken(by) => {
+                    taken = Some(by);
+                    Ok(None)
+                }
+            })
+        };
+        let observed = self.look(cursor).await;
+        match taken {
+            Some(by) => Err(ClaimError::Taken(by)),
+            None => observed.map_err(ClaimError::Failed),
+        }
+    }
+
+    /// As [`Effects::observe`] without the store: the cursor says what this host serves, or what it last knew where it serves
+    /// nothing, at the revision that it last knew.
+    pub async fn observe_locally(&self) -> eyre::Result<Observed> {
+        let name = &self.app.name;
+        let deferred = self.deferred().read()?.and_then(|deferred| deferred.stored());
+        let known = || known::read(&self.layout, name);
+        let stored = match deferred {
+            Some(stored) => stored,
+            None => match (self.served()?, known()?) {
+                // What was known may be of before the last promote, whose worker was killed.
+                (served, Some(Known { revision, .. })) if served.cursor.active.is_some() => {
+                    Stored { revision, ..served }
+                }
+                (_, Some(Known { cursor, revision, .. })) => Stored { cursor, revision },
+                (served, None) => served,
+            },
+        };
+        self.look(async { Ok(Some(stored)) }).await
+    }
+
+    /// A cursor that says what this host serves, at no revision.
+    fn served(&self) -> eyre::Result<Stored> {
+        let active = flag::read(&self.flags())?;
+        let release = active.map(|color| self.pinned(color)).transpose()?.flatten();
+        let cursor = Cursor {
+            active,
+            release,
+            moved_by: None,
+        };
+        let revision = Revision(0);
+        Ok(Stored { cursor, revision })
+    }
+
+    /// Writes down what this saw of the cursor last, for when the store is away.
+    pub fn remember(&self) {
+        if let Some(seen) = self.seen.take() {
+            known::remember(&self.layout, &self.settings.store, &self.app.name, &seen);
+        }
+    }
+
+    fn saw(&self, seen: Stored) {
+        self.seen.replace(Some(seen));
+    }
+
+    /// The store and systemd do not wait for each other.
+    async fn look(&self, cursor: impl Future<Output = eyre::Result<Option<Stored>>>) -> eyre::Result<Observed> {
+        let switches = Switches::new(&self.layout, &self.app.name);
+        let (cursor, blue, green) = tokio::try_join!(cursor, self.instance(Color::Blue), self.instance(Color::Green))?;
+        let active = cursor.as_ref().and_then(|stored| stored.cursor.release.as_ref());
+        let previous = switches.previous_release(active)?;
+        Ok(Observed {
+            cursor,
+            serving: flag::read(&self.flags())?,
+            instances: ByColor { blue, green },
+            releases: self.releases().list()?,
+            previous,
+            open: switches.open()?,
+            host: host_name()?,
+            next_switch: switches.next_id()?,
+        })
+    }
+
+    fn unit(&self, color: Color) -> UnitName {
+        UnitName::instance(&self.app.name, self.port(color))
+    }
+
+    fn port(&self, color: Color) -> Port {
+        *self.app.ports.get(color)
+    }
+
+    fn flags(&self) -> Utf8PathBuf {
+        self.layout.flag_dir(&self.app.name)
+    }
+
+    fn releases(&self) -> Releases {
+        Releases::new(&self.layout, &self.app.name)
+    }
+
+    fn pinned(&self, color: Color) -> eyre::Result<Option<ReleaseId>> {
+        releases::pinned(&self.layout, &self.app.name, self.port(color))
+    }
+
+    /// The release that is pinned to a color; fails where nothing is.
+    fn pinned_release(&self, color: Color) -> eyre::Result<Release> {
+        let id = self
+            .pinned(color)?
+            .ok_or_else(|| eyre::eyre!("no release is pinned to {color}"))?;
+        self.releases().read(&id)
+    }
+
+    async fn instance(&self, color: Color) -> eyre::Result<InstanceState> {
+        let unit = self.unit(color);
+        let (state, enabled) = tokio::try_join!(self.systemd.active_state(&unit), self.systemd.is_enabled(&unit))?;
+        Ok(InstanceState {
+            state,
+            enabled,
+            pinned: self.pinned(color)?,
+        })
+    }
+
+    fn pin(&self, color: Color, release: Option<&ReleaseId>) -> eyre::Result<()> {
+        let name = &self.app.name;
+        let env_file = self.layout.env_file(name, self.port(color));
+        let Some(id) = release else {
+            files::remove(&env_file)?;
+            return files::remove(&self.layout.serving(name, color)).map(drop);
+        };
+        self.releases().sync()?;
+        let text = render::environment(&self.app, color, &self.releases().read(id)?)?;
+        flag::name_release(&self.layout.serving_dir(name), &self.layout.names_dir(name), color, id)?;
+        files::write(&env_file, text.as_bytes(), 0o600)
+    }
+
+    async fn start(&self, color: Color) -> eyre::Result<()> {
+        let unit = self.unit(color);
+        let release = self
+            .pinned_release(color)
+            .wrap_err_with(|| format!("cannot start {unit}"))?;
+        let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
+        let started = async {
+            // systemd takes the description while it starts the unit.
+            let start = self.systemd.start(&unit, release.health.deadline + systemd::JOB_MARGIN);
+            let ((), started) = tokio::join!(self.describe(color), start);
+            started?;
+            // systemd leaves alone what runs, and what runs may hang; and a unit that somebody adapted may have no gate.
+            let mut health = release.health.clone();
+            if !was_up {
+                health.healthy_for = Duration::ZERO;
+            }
+            probe::wait(&health, self.port(color), |status| self.announce(status)).await?;
+            // What answered may be somebody else, who has the port that this one would need.
+            let state = self.systemd.active_state(&unit).await?;
+            if state.is_down() || state == ActiveState::Activating {
+                let port = self.port(color);
+                let message = format!(
+                    "cannot start {unit}: it is {state}; what answered on port {port} was another process, or ended since"
+                );
+                return Err(Hinted::new(message, format!("`ss -ltnp sport = :{port}` tells who has the port")).into());
+            }
+            eyre::Ok(())
+        };
+        match started.await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(logs::attach(error, &self.systemd, &unit, LOG_LINES).await),
+        }
+    }
+
+    /// Says in `systemctl status` what runs in a color, and as what. No switch fails for not being able to say so.
+    async fn describe(&self, color: Color) {
+        if let Err(error) = self.try_describe(color).await {
+            tracing::warn!("{error:#}");
+        }
+    }
+
+    /// The same, but for a color that is down, of which `systemctl status` then tells nothing.
+    async fn describe_if_up(&self, color: Color) {
+        match self.systemd.active_state(&self.unit(color)).await {
+            Ok(state) if state.is_down() => {}
+            _ => self.describe(color).await,
+        }
+    }
+
+    async fn try_describe(&self, color: Color) -> eyre::Result<()> {
+        let release = self.pinned(color)?;
+        let role = if flag::read(&self.flags())? == Some(color) {
+            "active"
+        } else {
+            "idle"
+        };
+        let release = release.as_ref().map_or("no release", ReleaseId::as_str);
+        let text = format!("{} {color} ({role}): {release}", self.app.name);
+        self.systemd.describe(&self.unit(color), &text).await
+    }
+
+    async fn stop(&self, color: Color) -> eyre::Result<()> {
+        let unit = self.unit(color);
+        if flag::read(&self.flags())? == Some(color) {
+            eyre::bail!("cannot stop {unit}: nginx sends requests to it");
+        }
+        self.systemd
+            .stop(&unit, self.app.run.stop_timeout + systemd::JOB_MARGIN)
+            .await?;
+        self.systemd.reset_failed(&unit).await
+    }
+
+    async fn try_perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
+        match step {
+            Step::Pin { color, release } => self.pin(*color, release.as_ref())?,
+            Step::Start { color } => self.start(*color).await?,
+            Step::Stop { color } => self.stop(*color).await?,
+            Step::Verify { color } => verify::run(&self.app, *color, &self.pinned_release(*color)?).await?,
+            Step::Enable { color } => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
+            Step::Disable { color } => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
+            Step::Promote { expected, to, release } => self.promote(plan, *expected, *to, release).await?,
+            Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()).await?,
+            Step::Defer { expected, to, release } => self.defer(plan, *expected, *to, release)?,
+            Step::Recall => self.recall(plan)?,
+            Step::Flip { to } => self.flip(*to).await?,
+            Step::Confirm { color } => self.confirm(*color).await?,
+            Step::Bake { color, duration } => self.bake(*color, *duration).await?,
+            Step::Drain { color, timeout } => return self.drain(*color, *timeout).await,
+        }
+        Ok(None)
+    }
+}
+
+impl Effects for Machine {
+    async fn observe(&self) -> eyre::Result<Observed> {
+        self.look(async { self.store().await?.get(&self.app.name).await }).await
+    }
+
+    async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
+        match self.try_perform(plan, step).await {
+            Err(error) if self.systemd.was_cut_off().await => Err(CutOff::new(error).into()),
+            performed => performed,
+        }
+    }
+
+    fn record(&mut self, event: Event) -> eyre::Result<Entry> {
+        let log = self
+            .log
+            .as_mut()
+            .ok_or_else(|| eyre::eyre!("cannot record {event:?}: no switch is open"))?;
+        log.append(event)
+    }
+
+    fn announce(&self, status: &str) {
+        tracing::info!("{status}");
+        tell(status);
+    }
+
+    async fn pause(&self, failures: u32) {
+        let pause = Duration::from_millis(250) * 2_u32.saturating_pow(failures.saturating_sub(1));
+        tokio::time::sleep(pause.min(Duration::from_secs(5))).await;
+    }
+}
+
+/// The host's name and the start of its machine id (machine-id(5)): cloned machines can have one name.
+pub fn host_name() -> eyre::Result<String> {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_string_lossy();
+    let id = files::read(Utf8Path::new("/etc/machine-id"))?.unwrap_or_default();
+    let id: String = id.chars().take(8).collect();
+    Ok(if id.is_empty() {
+        name.into_owned()
+    } else {
+        format!("{name}-{id}")
+    })
+}

@@ -1,0 +1,172 @@
+//! What puts right what somebody changed by hand, or a disk damaged.
+
+use eyre::WrapErr as _;
+
+use crate::drift::{CursorFact, Facts, Pin, Repair};
+use crate::engine::Effects as _;
+use crate::files;
+use crate::host::probe;
+use crate::host::systemd::JOB_MARGIN;
+use crate::model::{Artifact, Color, Cursor, Hinted, ImageRef, PinnedImage, ReleaseId, Stored, UnitName};
+use crate::ops::install::{self, Failed, Files, Put};
+use crate::proxy::nginx::flag;
+use crate::runtime::docker::Docker;
+use crate::state::saved;
+use crate::state::switches::Switches;
+use crate::store::SetError;
+
+use super::{LOG_LINES, Machine, Published, host_name, logs};
+
+impl Machine {
+    /// Does one thing of a repair that was decided on `facts`; says what is worth knowing about it, a line each. Can be done
+    /// twice. The app's lock is held, and no switch is open that could go on.
+    pub async fn repair(&self, repair: &Repair, facts: &Facts, files: &Files) -> eyre::Result<Vec<String>> {
+        match repair {
+            Repair::GiveUpSwitch => self.give_up_switch().await?,
+            Repair::SetAside(path) => {
+                let kept = saved::put_aside(&self.layout, path)?;
+                return Ok(kept.iter().map(|kept| format!("it is in {kept}")).collect());
+            }
+            Repair::MakeFlag(color) => {
+                files::ensure_dir(&self.flags(), 0o755)?;
+                flag::set(&self.flags(), *color).map(drop)?;
+            }
+            Repair::Unmask(unit) => self.systemd.unmask(unit).await?,
+            Repair::Write => return self.write(files).await,
+            Repair::Pin(color, release) => return self.pin_again(*color, release.as_ref(), facts),
+            Repair::Start(color) => self.start_again(*color).await?,
+            Repair::Enable(color) => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
+            Repair::Flip(to) => self.flip(*to).await?,
+            Repair::Cursor(active, release) => return self.set_cursor(*active, release.as_ref(), facts).await,
+            Repair::Publish => return self.publish_deferred().await,
+            Repair::Disable(color) => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
+            Repair::Drain(color, timeout) => return Ok(self.drain(*color, *timeout).await?.into_iter().collect()),
+            Repair::Stop(color) => self.stop(*color).await?,
+        }
+        Ok(Vec::new())
+    }
+
+    /// Its worker cannot do anything with it, and is started again and again.
+    async fn give_up_switch(&self) -> eyre::Result<()> {
+        let worker = UnitName::switch(&self.app.name);
+        self.systemd.stop(&worker, JOB_MARGIN).await?;
+        self.systemd.reset_failed(&worker).await?;
+        Switches::new(&self.layout, &self.app.name).give_up(&self.layout)
+    }
+
+    /// Writes what install would. What a person wrote is kept.
+    async fn write(&self, files: &Files) -> eyre::Result<Vec<String>> {
+        let mut said = Vec::new();
+        for change in files
+            .rendered()
+            .filter(|change| install::alien(&self.app.name, change).is_some())
+        {
+            let kept = saved::copy(&self.layout, &change.path)?;
+            said.extend(kept.map(|kept| format!("kept what was changed by hand in {kept}")));
+        }
+        let put = Put {
+            app: &self.app,
+            settings: &self.settings,
+            layout: &self.layout,
+            systemd: &self.systemd,
+            store: None,
+            is_new: false,
+        };
+        match install::put(&put, files).await {
+            Ok(did) => said.extend(did),
+            Err(Failed::TakenBack(error) | Failed::HalfDone(error)) => return Err(error),
+        }
+        Ok(said)
+    }
+
+    fn pin_again(&self, color: Color, release: Option<&ReleaseId>, facts: &Facts) -> eyre::Result<Vec<String>> {
+        let mut said = Vec::new();
+        if matches!(facts.colors.get(color).pinned, Pin::Broken(_)) {
+            let path = self.layout.env_file(&self.app.name, self.port(color));
+            let kept = saved::copy(&self.layout, &path)?;
+            said.extend(kept.map(|kept| format!("kept what was there in {kept}")));
+        }
+        self.pin(color, release)?;
+        Ok(said)
+    }
+
+    /// As a switch does; a release whose record is lost is started all the same, since users wait for it.
+    async fn start_again(&self, color: Color) -> eyre::Result<()> {
+        let unit = self.unit(color);
+        self.systemd.reset_failed(&unit).await?;
+        let Ok(release) = self.pinned_release(color) else {
+            let health = &self.app.health;
+            let started = async {
+                self.systemd.start(&unit, health.deadline + JOB_MARGIN).await?;
+                probe::wait(health, self.port(color), |status| self.announce(status)).await
+            };
+            return match started.await {
+                Ok(_) => Ok(()),
+                Err(error) => Err(logs::attach(error, &self.systemd, &unit, LOG_LINES).await),
+            };
+        };
+        if let Artifact::Image { image, .. } = &release.artifact {
+            self.require_image(image)
+                .await
+                .wrap_err_with(|| format!("cannot start {unit}"))?;
+        }
+        self.start(color).await
+    }
+
+    /// Somebody may have cleaned up images since it was started.
+    async fn require_image(&self, image: &PinnedImage) -> eyre::Result<()> {
+        let reference = match image {
+            PinnedImage::Registry { repository, digest } => ImageRef::parse(format!("{repository}@{digest}"))?,
+            PinnedImage::Local { id } => ImageRef::parse(id.as_str())?,
+        };
+        let docker = Docker::connect(&self.settings.docker.socket).await?;
+        docker.resolve(&reference, &mut |_| {}).await.map(drop)
+    }
+
+    /// Moves the cursor from what was seen; one that is missing or broken is written anew.
+    async fn set_cursor(
+        &self,
+        active: Option<Color>,
+        release: Option<&ReleaseId>,
+        facts: &Facts,
+    ) -> eyre::Result<Vec<String>> {
+        let (app, ports) = (&self.app.name, &self.app.ports);
+        let cursor = Cursor {
+            active,
+            release: release.cloned(),
+            moved_by: Some(format!("{}/repair", host_name()?)),
+        };
+        let mut said = Vec::new();
+        let store = self.store().await?;
+        let moved = match &facts.cursor {
+            CursorFact::Is(stored) => store.compare_and_set(app, ports, stored.revision, &cursor).await,
+            CursorFact::Broken(_) => {
+                let kept = saved::copy(&self.layout, &self.layout.cursor(app))?;
+                said.extend(kept.map(|kept| format!("kept what was there in {kept}")));
+                store.replace(app, ports, &cursor).await
+            }
+            CursorFact::Missing | CursorFact::Unknown { .. } => store.replace(app, ports, &cursor).await,
+        };
+        match moved {
+            Ok(revision) => {
+                self.saw(Stored { cursor, revision });
+                Ok(said)
+            }
+            Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Hinted::new(
+                format!("cannot move the cursor of {app}: somebody moved it at the same time"),
+                format!("look at what is active now: bgctl status {app}"),
+            )
+            .into()),
+            Err(SetError::Refused(error) | SetError::Unknown(error)) => Err(error),
+        }
+    }
+
+    async fn publish_deferred(&self) -> eyre::Result<Vec<String>> {
+        Ok(match self.publish().await? {
+            Some(Published::Overruled(Some(_))) => {
+                vec!["another host moved the cursor meanwhile, and it stays there".to_owned()]
+            }
+            Some(Published::Overruled(None) | Published::Told(_)) | None => Vec::new(),
+        })
+    }
+}

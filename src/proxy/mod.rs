@@ -1,0 +1,3 @@
+//! What stands in front of the instances and sends requests to one of them.
+
+pub mod nginx;

@@ -1,0 +1,3 @@
+//! What runs an instance beside systemd: container engines.
+
+pub mod docker;

@@ -1,0 +1,11 @@
+//! What bgctl keeps on a host, below `/var/lib/bgctl`.
+//!
+//! * [`releases`], [`switches`]: what is on record
+//! * [`known`], [`deferred`]: the cursor while its store is away
+//! * [`saved`]: what a repair took out of the way
+
+pub mod deferred;
+pub mod known;
+pub mod releases;
+pub mod saved;
+pub mod switches;

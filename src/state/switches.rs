@@ -1,0 +1,243 @@
+//! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished. Beside that
+//! one is `NNNN.abort` where a person asked to take it back.
+
+use std::io::{Seek as _, Write as _};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use eyre::WrapErr as _;
+
+use crate::journal::{Entry, Event, Head, Next, Record};
+use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId, Unreadable, sealed};
+use crate::plan::Plan;
+
+use super::saved;
+use crate::files;
+use crate::host::layout::Layout;
+
+/// How many finished switches are kept.
+const KEPT: usize = 50;
+
+/// The switches of an app.
+#[derive(Clone, Debug)]
+pub struct Switches {
+    app: AppName,
+    folder: Utf8PathBuf,
+    link: Utf8PathBuf,
+}
+
+impl Switches {
+    /// Those of `app`.
+    pub fn new(layout: &Layout, app: &AppName) -> Self {
+        Self {
+            app: app.clone(),
+            folder: layout.switches_dir(app),
+            link: layout.open_link(app),
+        }
+    }
+
+    /// The id of the open switch.
+    pub fn open_id(&self) -> eyre::Result<Option<SwitchId>> {
+        let link = &self.link;
+        let target = files::read_link(link).wrap_err_with(|| format!("cannot read {link}"))?;
+        let parse = |target: String| {
+            let name = Utf8Path::new(&target).file_stem().unwrap_or_default();
+            SwitchId::parse(name).wrap_err_with(|| format!("cannot follow {link}"))
+        };
+        // As an error of what stands on disk: nobody typed this.
+        let damaged = |error: eyre::Report| Unreadable::Damaged(format!("{error:#}")).at(link, &self.app);
+        Ok(target.map(parse).transpose().map_err(damaged)?)
+    }
+
+    fn bytes(&self, path: &Utf8Path) -> eyre::Result<Vec<u8>> {
+        let gone = || Unreadable::Damaged("there is no such file".to_owned()).at(path, &self.app);
+        Ok(files::read_bytes(path)?.ok_or_else(gone)?)
+    }
+
+    /// The open switch.
+    pub fn open(&self) -> eyre::Result<Option<OpenSwitch>> {
+        let Some(id) = self.open_id()? else { return Ok(None) };
+        let head = self.read(&id)?.head;
+        Ok(Some(OpenSwitch {
+            id,
+            release: head.plan.release,
+            since: head.opened,
+        }))
+    }
+
+    /// Opens a switch: writes its plan, and then the link that makes it the open one. Whoever takes it up puts both on disk
+    /// before anything is done ([`Switches::resume`]), so that nobody waits twice for it.
+    pub fn begin(&self, plan: &Plan) -> eyre::Result<()> {
+        let head = Head {
+            version: sealed::VERSION,
+            opened: jiff::Timestamp::now(),
+            plan: plan.clone(),
+        };
+        let path = self.path(&plan.switch);
+        files::write_unsynced(&path, sealed::line(&head)?, 0o600)?;
+        let target = format!("switches/{}.jsonl", plan.switch);
+        files::symlink_unsynced(Utf8Path::new(&target), &self.link).map(drop)
+    }
+
+    /// Asks the worker that takes the open switch up next to take it back.
+    pub fn ask_to_abort(&self, id: &SwitchId) -> eyre::Result<()> {
+        files::write(&self.abort(id), "", 0o600)
+    }
+
+    /// Whether somebody asked for that.
+    pub fn is_to_be_aborted(&self, id: &SwitchId) -> eyre::Result<bool> {
+        Ok(files::read_bytes(&self.abort(id))?.is_some())
+    }
+
+    /// Closes the open switch, with its last event on disk.
+    pub fn close(&self) -> eyre::Result<()> {
+        if let Some(id) = self.open_id()? {
+            files::sync_data(&self.path(&id))?;
+            files::remove(&self.abort(&id))?;
+        }
+        files::remove(&self.link)?;
+        self.prune()
+    }
+
+    /// Closes the open switch where no worker ever took it up: whoever opened it was killed before it had one. The app's
+    /// lock is held, as it is by who opens a switch until a worker lives.
+    pub fn close_unbegun(&self) -> eyre::Result<()> {
+        // What cannot be read is told by who needs it.
+        let Ok(Some(id)) = self.open_id() else { return Ok(()) };
+        let is_unbegun = || self.read(&id).is_ok_and(|record| record.entries.is_empty());
+        if !is_unbegun() {
+            return Ok(());
+        }
+        // A worker that begins just now has it.
+        let lock = files::Lock::try_take(&self.path(&id))?;
+        if lock.is_some() && is_unbegun() {
+            tracing::warn!("closed switch {id} of {}: it was opened and never begun", self.app);
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    /// Closes the open switch, whose journal cannot be read, and puts that aside.
+    pub fn give_up(&self, layout: &Layout) -> eyre::Result<()> {
+        if let Ok(target) = self.link.read_link_utf8() {
+            let journal = target.file_name().map(|name| self.folder.join(name));
+            if let Some(path) = journal {
+                // Its number is given again.
+                files::remove(&path.with_extension("abort"))?;
+                saved::put_aside(layout, &path)?;
+            }
+        }
+        files::remove(&self.link).map(drop)
+    }
+
+    /// One switch.
+    pub fn read(&self, id: &SwitchId) -> eyre::Result<Record> {
+        let path = self.path(id);
+        let parsed = Record::parse(&self.bytes(&path)?);
+        let (record, _) = parsed.map_err(|error| error.at(&path, &self.app))?;
+        Ok(record)
+    }
+
+    /// One switch, to be gone on with. It is on disk, as is that it is open, when this returns.
+    pub fn resume(&self, id: &SwitchId) -> eyre::Result<(Record, Log)> {
+        files::sync_dir(&self.folder)?;
+        files::sync_dir(self.link.parent().unwrap_or(&self.folder))?;
+        let path = self.path(id);
+        let bytes = self.bytes(&path)?;
+        let mut file = files::open_to_append(&path)?;
+        let (record, whole) = Record::parse(&bytes).map_err(|error| error.at(&path, &self.app))?;
+        if whole < bytes.len() {
+            file.set_len(whole.try_into()?)?;
+            file.seek(std::io::SeekFrom::End(0))?;
+        }
+        Ok((record, Log { file }))
+    }
+
+    /// The ids of all switches on record, newest first.
+    pub fn ids(&self) -> eyre::Result<Vec<SwitchId>> {
+        let names = files::names_in(&self.folder)?;
+        let stems = names.iter().filter_map(|name| name.strip_suffix(".jsonl"));
+        let mut ids: Vec<_> = stems.filter_map(|stem| SwitchId::parse(stem).ok()).collect();
+        ids.sort_by_key(|id| std::cmp::Reverse(id.number()));
+        Ok(ids)
+    }
+
+    /// The id of the next switch.
+    pub fn next_id(&self) -> eyre::Result<SwitchId> {
+        let last = self.ids()?.first().map(SwitchId::number).unwrap_or_default();
+        Ok(SwitchId::numbered(last + 1))
+    }
+
+    /// The release that was active before `active`: what the last switch that was done says, if that one made `active` active.
+    pub fn previous_release(&self, active: Option<&ReleaseId>) -> eyre::Result<Option<ReleaseId>> {
+        let finished = self.readable()?.find(|record| record.next() == Next::Finished);
+        // A journal that is lost or damaged must not make an older switch look like the last one.
+        let last = finished.filter(|record| Some(&record.head.plan.release) == active);
+        Ok(last.and_then(|record| record.head.plan.replaces))
+    }
+
+    /// The releases that a switch on record is about.
+    pub fn releases(&self) -> eyre::Result<Vec<ReleaseId>> {
+        let plans = self.readable()?.map(|record| record.head.plan);
+        Ok(plans
+            .flat_map(|plan| std::iter::once(plan.release).chain(plan.replaces))
+            .collect())
+    }
+
+    /// Those on record that can be read, newest first. An old one that cannot be is no reason not to deploy.
+    fn readable(&self) -> eyre::Result<impl Iterator<Item = Record>> {
+        let read = |id| match self.read(&id) {
+            Ok(record) => Some(record),
+            Err(error) => {
+                tracing::warn!("{error:#}");
+                None
+            }
+        };
+        Ok(self.ids()?.into_iter().filter_map(read))
+    }
+
+    fn prune(&self) -> eyre::Result<()> {
+        for id in self.ids()?.into_iter().skip(KEPT) {
+            files::remove(&self.path(&id))?;
+        }
+        // One that was asked for when its switch had just ended.
+        let open = self.open_id()?;
+        for name in files::names_in(&self.folder)? {
+            let asked = name.strip_suffix(".abort");
+            if asked.is_some() && asked != open.as_ref().map(SwitchId::as_str) {
+                files::remove(&self.folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of a switch.
+    pub fn path(&self, id: &SwitchId) -> Utf8PathBuf {
+        self.folder.join(format!("{id}.jsonl"))
+    }
+
+    fn abort(&self, id: &SwitchId) -> Utf8PathBuf {
+        self.folder.join(format!("{id}.abort"))
+    }
+}
+
+/// The journal of the open switch, to be appended to.
+#[derive(Debug)]
+pub struct Log {
+    file: std::fs::File,
+}
+
+impl Log {
+    /// Writes an event, at the present time. It is on disk when this returns, together with all before it; only what was
+    /// done gets there with the next event, or when the switch is closed, since it can be done again.
+    pub fn append(&mut self, event: Event) -> eyre::Result<Entry> {
+        let entry = Entry {
+            at: jiff::Timestamp::now(),
+            event,
+        };
+        self.file.write_all(sealed::line(&entry)?.as_bytes())?;
+        if !matches!(entry.event, Event::Done { .. } | Event::UndoDone { .. }) {
+            self.file.sync_data()?;
+        }
+        Ok(entry)
+    }
+}

@@ -1,0 +1,545 @@
+//! `bgctl repair`, as decided: every combination of facts that somebody's hands can leave.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use bgctl::drift::{
+    ColorFacts, CursorFact, Damaged, DeferredFact, Difference, Facts, FileFact, FileState, Pin, Repair, SwitchFact,
+    differences, repairs, serving,
+};
+use bgctl::model::{
+    ActiveState, AppName, ByColor, Color, Cursor, Known, OpenSwitch, ReleaseId, Revision, Stored, SwitchId, UnitFile,
+    UnitName,
+};
+
+fn id(release: &str) -> ReleaseId {
+    ReleaseId::parse(release).unwrap()
+}
+
+fn unit(color: Color) -> UnitName {
+    UnitName::service(if color == Color::Blue {
+        "shop@9001.service"
+    } else {
+        "shop@9002.service"
+    })
+    .unwrap()
+}
+
+/// Blue serves r1, green is idle; r1 and r2 are on record, `lost` is not.
+fn facts() -> Facts {
+    let app = AppName::parse("shop").unwrap();
+    Facts {
+        host: "here".to_owned(),
+        cursor: cursor(Some(Color::Blue), "r1", "here/0001"),
+        deferred: None,
+        flag: Some(Color::Blue),
+        has_flag: true,
+        nginx: Ok(Some(Color::Blue)),
+        nginx_down: None,
+        colors: ByColor {
+            blue: color(Color::Blue, true, UnitFile::Enabled, Pin::Release(id("r1")), Some("r1")),
+            green: color(Color::Green, false, UnitFile::Disabled, Pin::Nothing, None),
+        },
+        known: vec![id("r1"), id("r2")],
+        files: Vec::new(),
+        worker: (UnitName::switch(&app), UnitFile::Enabled),
+        damaged: Vec::new(),
+        open: None,
+        keep_warm: false,
+        drain: Duration::from_secs(30),
+        app,
+    }
+}
+
+fn cursor(active: Option<Color>, release: &str, by: &str) -> CursorFact {
+    CursorFact::Is(Stored {
+        cursor: said(active, release, by),
+        revision: Revision(1),
+    })
+}
+
+fn said(active: Option<Color>, release: &str, by: &str) -> Cursor {
+    Cursor {
+        active,
+        release: active.map(|_| id(release)),
+        moved_by: Some(by.to_owned()),
+    }
+}
+
+fn away(known: Option<Known>) -> CursorFact {
+    let why = "etcd is away".to_owned();
+    CursorFact::Unknown { why, known }
+}
+
+/// What this host did alone.
+fn deferred(color: Color) -> DeferredFact {
+    DeferredFact {
+        path: "/deferred.json".into(),
+        cursor: said(Some(color), "r1", "here/0002"),
+        at: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn switch(running: bool) -> SwitchFact {
+    SwitchFact::Is {
+        open: OpenSwitch {
+            id: SwitchId::numbered(7),
+            release: id("r2"),
+            since: jiff::Timestamp::UNIX_EPOCH,
+        },
+        running,
+    }
+}
+
+fn is_theirs(cursor: &CursorFact) -> bool {
+    matches!(cursor, CursorFact::Is(stored) if stored.cursor.moved_by.as_deref() == Some("there/0001"))
+}
+
+fn color(color: Color, is_up: bool, unit_file: UnitFile, pinned: Pin, running: Option<&str>) -> ColorFacts {
+    ColorFacts {
+        unit: unit(color),
+        state: if is_up {
+            ActiveState::Active
+        } else {
+            ActiveState::Inactive
+        },
+        unit_file,
+        pinned,
+        running: running.map(id),
+        named: None,
+    }
+}
+
+fn of(facts: &mut Facts, color: Color) -> &mut ColorFacts {
+    match color {
+        Color::Blue => &mut facts.colors.blue,
+        Color::Green => &mut facts.colors.green,
+    }
+}
+
+/// Does to the facts what a repair does to a host. Fails with what would hurt users, or could not be done.
+fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
+    let up = |facts: &Facts, color: Color| facts.colors.get(color).is_up();
+    match repair {
+        Repair::GiveUpSwitch => facts.open = None,
+        Repair::SetAside(path) => {
+            facts.damaged.retain(|damaged| damaged.path != *path);
+            facts.deferred.take_if(|deferred| deferred.path == *path);
+        }
+        Repair::Publish => {
+            let told = facts.deferred.clone().ok_or("there is nothing to tell")?.cursor;
+            if matches!(facts.cursor, CursorFact::Unknown { .. }) {
+                return Err("the store is away".to_owned());
+            }
+            if told.active != facts.flag {
+                return Err("the cursor says what does not serve".to_owned());
+            }
+            facts.deferred = None;
+            if let CursorFact::Is(stored) = &mut facts.cursor
+                && stored.cursor.moved_by.as_deref() != Some("there/0001")
+            {
+                stored.cursor = told;
+            }
+        }
+        Repair::MakeFlag(color) => (facts.has_flag, facts.flag) = (true, *color),
+        Repair::Unmask(unmasked) => {
+            for color in Color::BOTH.into_iter().filter(|color| unit(*color) == *unmasked) {
+                of(facts, color).unit_file = UnitFile::Enabled;
+            }
+            if facts.worker.0 == *unmasked {
+                facts.worker.1 = UnitFile::Disabled;
+            }
+        }
+        Repair::Write if facts.worker.1 == UnitFile::Masked => return Err("the worker is masked".to_owned()),
+        Repair::Write => {
+            (facts.nginx, facts.worker.1) = (Ok(facts.flag), UnitFile::Enabled);
+            facts
+                .files
+                .retain(|file| matches!(file.state, FileState::Of(_) | FileState::NotInstalled));
+        }
+        Repair::Pin(color, release) => {
+            if release.as_ref().is_some_and(|release| !facts.known.contains(release)) {
+                return Err("it is not on record".to_owned());
+            }
+            let here = of(facts, *color);
+            here.pinned = release.clone().map_or(Pin::Nothing, Pin::Release);
+        }
+        Repair::Start(color) => {
+            let here = of(facts, *color);
+            let Pin::Release(pinned) = here.pinned.clone() else {
+                return Err("nothing is pinned".to_owned());
+            };
+            if here.unit_file == UnitFile::Masked {
+                return Err("it is masked".to_owned());
+            }
+            (here.state, here.running) = (ActiveState::Active, Some(pinned));
+        }
+        Repair::Enable(color) => of(facts, *color).unit_file = UnitFile::Enabled,
+        Repair::Flip(to) => {
+            if facts.flag.is_some_and(|flag| up(facts, flag)) || !to.is_some_and(|to| up(facts, to)) {
+                return Err("users are taken away from what answers".to_owned());
+            }
+            (facts.flag, facts.nginx) = (*to, Ok(*to));
+        }
+        Repair::Cursor(active, release) => {
+            if is_theirs(&facts.cursor) {
+                return Err("another host moved it".to_owned());
+            }
+            if *active != facts.flag && (active.is_some() || facts.flag.is_some_and(|flag| up(facts, flag))) {
+                return Err("the cursor says what does not serve".to_owned());
+            }
+            facts.cursor = cursor(
+                *active,
+                release.as_ref().map_or("lost", ReleaseId::as_str),
+                "here/repair",
+            );
+            if let (CursorFact::Is(stored), None) = (&mut facts.cursor, release) {
+                stored.cursor.release = None;
+            }
+        }
+        Repair::Disable(color) | Repair::Drain(color, _) | Repair::Stop(color) if facts.flag == Some(*color) => {
+            return Err("it serves".to_owned());
+        }
+        Repair::Disable(color) => of(facts, *color).unit_file = UnitFile::Disabled,
+        Repair::Drain(..) => {}
+        Repair::Stop(color) => {
+            let here = of(facts, *color);
+            (here.state, here.running) = (ActiveState::Inactive, None);
+        }
+    }
+    Ok(())
+}
+
+/// Every way in which one color can be, for a start.
+fn every_color(which: Color) -> Vec<ColorFacts> {
+    let pins = [
+        Pin::Nothing,
+        Pin::Release(id("r1")),
+        Pin::Release(id("lost")),
+        Pin::Broken("it is broken".to_owned()),
+    ];
+    let mut all = Vec::new();
+    for unit_file in [UnitFile::Enabled, UnitFile::Disabled, UnitFile::Masked] {
+        for pin in &pins {
+            all.push(color(which, false, unit_file, pin.clone(), None));
+            for running in [None, Some("r1"), Some("r2"), Some("lost")] {
+                all.push(color(which, true, unit_file, pin.clone(), running));
+            }
+        }
+    }
+    all
+}
+
+fn every_cursor() -> Vec<CursorFact> {
+    let mut all = vec![
+        CursorFact::Missing,
+        CursorFact::Broken("it is broken".to_owned()),
+        away(None),
+        cursor(None, "", "here/0001"),
+    ];
+    for by in ["here/0001", "there/0001"] {
+        all.extend(Color::BOTH.map(|color| cursor(Some(color), "r1", by)));
+    }
+    all
+}
+
+/// The ways that matter to the other color.
+fn some_colors(which: Color) -> Vec<ColorFacts> {
+    let matters = |facts: &ColorFacts| {
+        facts.unit_file != UnitFile::Masked
+            && matches!(&facts.pinned, Pin::Nothing | Pin::Release(_))
+            && [None, Some(id("r1"))].contains(&facts.running)
+            && facts.is_up() == facts.running.is_some()
+            && facts.pinned != Pin::Release(id("lost"))
+    };
+    every_color(which).into_iter().filter(matters).collect()
+}
+
+/// Calls `check` with every way that one color can be, beside some of the other's, and all that is said of them.
+fn every(mut check: impl FnMut(&Facts)) {
+    let pairs = |blue: Vec<ColorFacts>, green: Vec<ColorFacts>| {
+        let with = move |blue: ColorFacts| green.clone().into_iter().map(move |green| (blue.clone(), green));
+        blue.into_iter().flat_map(with)
+    };
+    let [blue, green] = Color::BOTH;
+    let all = pairs(every_color(blue), some_colors(green)).chain(pairs(some_colors(blue), every_color(green)));
+    let mut facts = facts();
+    for (blue, green) in all {
+        facts.colors = ByColor { blue, green };
+        for cursor in every_cursor() {
+            facts.cursor = cursor;
+            for (has_flag, flag) in [
+                (true, None),
+                (true, Some(Color::Blue)),
+                (true, Some(Color::Green)),
+                (false, Some(Color::Blue)),
+            ] {
+                (facts.has_flag, facts.flag, facts.nginx) = (has_flag, flag, Ok(flag));
+                for deferred in [None, Some(deferred(Color::Green))] {
+                    facts.deferred = deferred;
+                    for keep_warm in [false, true] {
+                        facts.keep_warm = keep_warm;
+                        check(&facts);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_is_found_is_put_right_once_and_for_all_and_no_user_notices() {
+    let mut count = 0;
+    every(|before| {
+        count += 1;
+        let mut after = before.clone();
+        for repair in repairs(&differences(before)) {
+            if let Err(error) = perform(&mut after, &repair) {
+                panic!("{repair}: {error}\n{before:#?}\n{:#?}", differences(before));
+            }
+        }
+        let left = differences(&after);
+        assert_eq!(repairs(&left), [], "{left:#?}\nof {before:#?}\nafter {after:#?}");
+        let serving = serving(&after);
+        assert!(serving.is_none() || serving == after.flag, "{before:#?}");
+        for difference in &left {
+            assert!(!difference.command.is_empty() && !difference.what.is_empty());
+        }
+    });
+    assert_eq!(count, 2 * 60 * 8 * 8 * 4 * 2 * 2);
+}
+
+#[test]
+fn the_color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
+    every(|before| {
+        let Some(flag) = before.flag.filter(|flag| before.colors.get(*flag).is_up()) else {
+            return;
+        };
+        assert_eq!(serving(before), Some(flag));
+        let repairs = repairs(&differences(before));
+        for fails in 0..repairs.len() {
+            let (mut after, mut failed) = (before.clone(), Vec::new());
+            for (index, repair) in repairs.iter().enumerate() {
+                let is_barred = repair.is_barred_by(&failed);
+                // What cannot be done because something before failed fails as well.
+                if index == fails || (!is_barred && perform(&mut after, repair).is_err()) {
+                    failed.push(repair.clone());
+                }
+                let takes = matches!(repair, Repair::Disable(_) | Repair::Drain(..) | Repair::Stop(_));
+                assert!(
+                    is_barred || !takes || failed.is_empty() || index == fails,
+                    "{repair} after {failed:?}"
+                );
+            }
+            assert_eq!(after.flag, Some(flag));
+            assert!(after.colors.get(flag).is_up(), "{before:#?}");
+        }
+    });
+}
+
+#[test]
+fn who_serves() {
+    let mut lines = Vec::new();
+    let name = |color: Option<Color>| Color::or_none(color);
+    for flag in [None, Some(Color::Blue), Some(Color::Green)] {
+        for (cursor_is, cursor) in [
+            ("not known", CursorFact::Missing),
+            ("none", cursor(None, "", "here/0001")),
+            ("blue", cursor(Some(Color::Blue), "r1", "here/0001")),
+            ("green", cursor(Some(Color::Green), "r1", "here/0001")),
+            (
+                "green by another host",
+                self::cursor(Some(Color::Green), "r1", "there/0001"),
+            ),
+        ] {
+            for (up, blue, green) in [
+                ("none", false, false),
+                ("blue", true, false),
+                ("green", false, true),
+                ("both", true, true),
+            ] {
+                let mut facts = facts();
+                let pinned = || Pin::Release(id("r1"));
+                facts.colors = ByColor {
+                    blue: color(Color::Blue, blue, UnitFile::Disabled, pinned(), None),
+                    green: color(Color::Green, green, UnitFile::Disabled, pinned(), None),
+                };
+                (facts.flag, facts.cursor) = (flag, cursor.clone());
+                let serves = name(serving(&facts));
+                lines.push(format!("{:5} | {cursor_is:21} | {up:5} | {serves}", name(flag)));
+            }
+        }
+    }
+    insta::assert_snapshot!(format!(
+        "flag  | cursor                | up    | serves\n{}",
+        lines.join("\n")
+    ));
+}
+
+/// What somebody's hands do.
+type Change = Box<dyn FnOnce(&mut Facts)>;
+
+/// The differences and repairs of `facts` after `change`, for people.
+fn told(change: impl FnOnce(&mut Facts)) -> String {
+    let mut facts = facts();
+    change(&mut facts);
+    let line = |difference: Difference| {
+        let repairs: Vec<_> = difference.repairs.iter().map(ToString::to_string).collect();
+        format!(
+            "{}\n    {}\n    => {}",
+            difference.what,
+            difference.command,
+            repairs.join(", ")
+        )
+    };
+    differences(&facts).into_iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn all_told(cases: Vec<(&str, Change)>) -> String {
+    let cases = cases.into_iter();
+    let told: Vec<_> = cases
+        .map(|(title, change)| format!("# {title}\n{}", told(change)))
+        .collect();
+    told.join("\n\n")
+}
+
+#[test]
+fn nothing_differs_where_all_is_well() {
+    assert_eq!(told(|_| {}), "");
+    assert_eq!(
+        told(|facts| {
+            facts.open = Some(switch(true));
+            facts.deferred = Some(deferred(Color::Green));
+        }),
+        ""
+    );
+}
+
+#[test]
+fn every_difference_is_told_with_its_command() {
+    let file = |path: &str, state| FileFact {
+        path: path.into(),
+        state,
+    };
+    let cases: Vec<(&str, Change)> = vec![
+        (
+            "stopped",
+            Box::new(|facts| facts.colors.blue.state = ActiveState::Inactive),
+        ),
+        (
+            "disabled",
+            Box::new(|facts| facts.colors.blue.unit_file = UnitFile::Disabled),
+        ),
+        (
+            "masked",
+            Box::new(|facts| facts.colors.green.unit_file = UnitFile::Masked),
+        ),
+        (
+            "idle and up",
+            Box::new(|facts| facts.colors.green.state = ActiveState::Active),
+        ),
+        (
+            "idle at boot",
+            Box::new(|facts| facts.colors.green.unit_file = UnitFile::Enabled),
+        ),
+        ("no flag", Box::new(|facts| facts.has_flag = false)),
+        ("wrong flag", Box::new(|facts| facts.flag = Some(Color::Green))),
+        ("nginx is behind", Box::new(|facts| facts.nginx = Ok(None))),
+        (
+            "nginx is stopped",
+            Box::new(|facts| facts.nginx_down = UnitName::service("nginx.service").ok()),
+        ),
+        (
+            "nginx is away",
+            Box::new(|facts| facts.nginx = Err("refused".to_owned())),
+        ),
+        ("no cursor", Box::new(|facts| facts.cursor = CursorFact::Missing)),
+        (
+            "cursor says another release",
+            Box::new(|facts| facts.cursor = cursor(Some(Color::Blue), "r2", "here/0001")),
+        ),
+        (
+            "cursor says none",
+            Box::new(|facts| facts.cursor = cursor(None, "", "here/0001")),
+        ),
+        (
+            "another host moved it",
+            Box::new(|facts| facts.cursor = cursor(Some(Color::Green), "r2", "there/0001")),
+        ),
+        ("no store", Box::new(|facts| facts.cursor = away(None))),
+        (
+            "wrong release",
+            Box::new(|facts| facts.colors.blue.pinned = Pin::Release(id("r2"))),
+        ),
+        (
+            "no environment",
+            Box::new(|facts| facts.colors.blue.pinned = Pin::Nothing),
+        ),
+        (
+            "a unit",
+            Box::new(move |facts| facts.files = vec![file("/etc/systemd/system/shop@.service", FileState::Edited)]),
+        ),
+        (
+            "a site",
+            Box::new(move |facts| facts.files = vec![file("/etc/nginx/sites-enabled/shop.conf", FileState::Missing)]),
+        ),
+        ("the worker", Box::new(|facts| facts.worker.1 = UnitFile::Masked)),
+        ("stuck", Box::new(|facts| facts.open = Some(switch(false)))),
+        (
+            "a release",
+            Box::new(|facts| {
+                facts.damaged = vec![Damaged {
+                    path: "/r2.json".into(),
+                    why: "cannot use /r2.json: it is damaged".to_owned(),
+                    is_newer: false,
+                }];
+            }),
+        ),
+        (
+            "the journal",
+            Box::new(|facts| facts.open = Some(SwitchFact::Broken("cannot use 0007.jsonl".to_owned()))),
+        ),
+    ];
+    insta::assert_snapshot!(all_told(cases));
+}
+
+#[test]
+fn without_the_store_it_is_told_what_this_host_knows_and_did() {
+    let cases: Vec<(&str, Change)> = vec![
+        (
+            "no store, and what was known",
+            Box::new(|facts| {
+                facts.cursor = away(Some(Known {
+                    cursor: said(Some(Color::Green), "r2", "here/0001"),
+                    revision: Revision(1),
+                    at: jiff::Timestamp::UNIX_EPOCH,
+                }));
+            }),
+        ),
+        (
+            "no store, and a switch is open",
+            Box::new(|facts| (facts.cursor, facts.open) = (away(None), Some(switch(true)))),
+        ),
+        (
+            "this host is ahead of the store",
+            Box::new(|facts| {
+                facts.deferred = Some(deferred(Color::Blue));
+                facts.cursor = cursor(Some(Color::Green), "r2", "here/0001");
+            }),
+        ),
+        (
+            "this host is ahead of no cursor",
+            Box::new(|facts| (facts.deferred, facts.cursor) = (Some(deferred(Color::Blue)), CursorFact::Missing)),
+        ),
+        (
+            "this host is ahead and the store is away",
+            Box::new(|facts| (facts.deferred, facts.cursor) = (Some(deferred(Color::Blue)), away(None))),
+        ),
+        (
+            "this host was ahead, and somebody went back by hand",
+            Box::new(|facts| facts.deferred = Some(deferred(Color::Green))),
+        ),
+    ];
+    insta::assert_snapshot!(all_told(cases));
+}
