@@ -178,7 +178,10 @@ fn a_color_does_not_come_back_from_a_reboot() {
             for color in Color::BOTH {
                 let world = Rc::make_mut(&mut left.world);
                 world.broken = Some(Broken {
-                    step: Step::Start { color },
+                    step: Step::Start {
+                        color,
+                        health: builders::app().health,
+                    },
                     late: false,
                 });
                 world.reboot();

@@ -9,8 +9,8 @@ use bgctl::drift::{
     differences, repairs, serving,
 };
 use bgctl::model::{
-    ActiveState, AppName, ByColor, Color, Cursor, Known, OpenSwitch, ReleaseId, Revision, Stored, SwitchId, UnitFile,
-    UnitName,
+    ActiveState, AppName, ByColor, Color, Cursor, Known, OpenSwitch, ReleaseId, Revision, Route, Stored, SwitchId,
+    UnitFile, UnitName,
 };
 
 fn id(release: &str) -> ReleaseId {
@@ -33,9 +33,9 @@ fn facts() -> Facts {
         host: "here".to_owned(),
         cursor: cursor(Some(Color::Blue), "r1", "here/0001"),
         deferred: None,
-        flag: Some(Color::Blue),
-        has_flag: true,
-        nginx: Ok(Some(Color::Blue)),
+        route: Route::To(Color::Blue),
+        has_route: true,
+        nginx: Ok(Route::To(Color::Blue)),
         nginx_down: None,
         colors: ByColor {
             blue: color(Color::Blue, true, UnitFile::Enabled, Pin::Release(id("r1")), Some("r1")),
@@ -132,7 +132,7 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
             if matches!(facts.cursor, CursorFact::Unknown { .. }) {
                 return Err("the store is away".to_owned());
             }
-            if told.active != facts.flag {
+            if told.active != facts.route.color() {
                 return Err("the cursor says what does not serve".to_owned());
             }
             facts.deferred = None;
@@ -142,7 +142,7 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
                 stored.cursor = told;
             }
         }
-        Repair::MakeFlag(color) => (facts.has_flag, facts.flag) = (true, *color),
+        Repair::MakeRoute(route) => (facts.has_route, facts.route) = (true, *route),
         Repair::Unmask(unmasked) => {
             for color in Color::BOTH.into_iter().filter(|color| unit(*color) == *unmasked) {
                 of(facts, color).unit_file = UnitFile::Enabled;
@@ -153,7 +153,7 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
         }
         Repair::Write if facts.worker.1 == UnitFile::Masked => return Err("the worker is masked".to_owned()),
         Repair::Write => {
-            (facts.nginx, facts.worker.1) = (Ok(facts.flag), UnitFile::Enabled);
+            (facts.nginx, facts.worker.1) = (Ok(facts.route), UnitFile::Enabled);
             facts
                 .files
                 .retain(|file| matches!(file.state, FileState::Of(_) | FileState::NotInstalled));
@@ -176,17 +176,19 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
             (here.state, here.running) = (ActiveState::Active, Some(pinned));
         }
         Repair::Enable(color) => of(facts, *color).unit_file = UnitFile::Enabled,
-        Repair::Flip(to) => {
-            if facts.flag.is_some_and(|flag| up(facts, flag)) || !to.is_some_and(|to| up(facts, to)) {
+        Repair::Route(to) => {
+            let is_up = |route: Route| route.color().is_some_and(|color| up(facts, color));
+            if is_up(facts.route) || !is_up(*to) {
                 return Err("users are taken away from what answers".to_owned());
             }
-            (facts.flag, facts.nginx) = (*to, Ok(*to));
+            (facts.route, facts.nginx) = (*to, Ok(*to));
         }
         Repair::Cursor(active, release) => {
             if is_theirs(&facts.cursor) {
                 return Err("another host moved it".to_owned());
             }
-            if *active != facts.flag && (active.is_some() || facts.flag.is_some_and(|flag| up(facts, flag))) {
+            let routed = facts.route.color();
+            if *active != routed && (active.is_some() || routed.is_some_and(|color| up(facts, color))) {
                 return Err("the cursor says what does not serve".to_owned());
             }
             facts.cursor = cursor(
@@ -198,7 +200,7 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
                 stored.cursor.release = None;
             }
         }
-        Repair::Disable(color) | Repair::Drain(color, _) | Repair::Stop(color) if facts.flag == Some(*color) => {
+        Repair::Disable(color) | Repair::Drain(color, _) | Repair::Stop(color) if facts.route.serves(*color) => {
             return Err("it serves".to_owned());
         }
         Repair::Disable(color) => of(facts, *color).unit_file = UnitFile::Disabled,
@@ -269,13 +271,13 @@ fn every(mut check: impl FnMut(&Facts)) {
         facts.colors = ByColor { blue, green };
         for cursor in every_cursor() {
             facts.cursor = cursor;
-            for (has_flag, flag) in [
-                (true, None),
-                (true, Some(Color::Blue)),
-                (true, Some(Color::Green)),
-                (false, Some(Color::Blue)),
+            for (has_route, route) in [
+                (true, Route::None),
+                (true, Route::To(Color::Blue)),
+                (true, Route::To(Color::Green)),
+                (false, Route::To(Color::Blue)),
             ] {
-                (facts.has_flag, facts.flag, facts.nginx) = (has_flag, flag, Ok(flag));
+                (facts.has_route, facts.route, facts.nginx) = (has_route, route, Ok(route));
                 for deferred in [None, Some(deferred(Color::Green))] {
                     facts.deferred = deferred;
                     for keep_warm in [false, true] {
@@ -302,7 +304,7 @@ fn whatever_is_found_is_put_right_once_and_for_all_and_no_user_notices() {
         let left = differences(&after);
         assert_eq!(repairs(&left), [], "{left:#?}\nof {before:#?}\nafter {after:#?}");
         let serving = serving(&after);
-        assert!(serving.is_none() || serving == after.flag, "{before:#?}");
+        assert!(serving.is_none() || serving == after.route.color(), "{before:#?}");
         for difference in &left {
             assert!(!difference.command.is_empty() && !difference.what.is_empty());
         }
@@ -313,10 +315,10 @@ fn whatever_is_found_is_put_right_once_and_for_all_and_no_user_notices() {
 #[test]
 fn the_color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
     every(|before| {
-        let Some(flag) = before.flag.filter(|flag| before.colors.get(*flag).is_up()) else {
+        let Some(color) = before.route.color().filter(|color| before.colors.get(*color).is_up()) else {
             return;
         };
-        assert_eq!(serving(before), Some(flag));
+        assert_eq!(serving(before), Some(color));
         let repairs = repairs(&differences(before));
         for fails in 0..repairs.len() {
             let (mut after, mut failed) = (before.clone(), Vec::new());
@@ -332,8 +334,8 @@ fn the_color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
                     "{repair} after {failed:?}"
                 );
             }
-            assert_eq!(after.flag, Some(flag));
-            assert!(after.colors.get(flag).is_up(), "{before:#?}");
+            assert_eq!(after.route, Route::To(color));
+            assert!(after.colors.get(color).is_up(), "{before:#?}");
         }
     });
 }
@@ -342,7 +344,7 @@ fn the_color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
 fn who_serves() {
     let mut lines = Vec::new();
     let name = |color: Option<Color>| Color::or_none(color);
-    for flag in [None, Some(Color::Blue), Some(Color::Green)] {
+    for route in Route::ALL {
         for (cursor_is, cursor) in [
             ("not known", CursorFact::Missing),
             ("none", cursor(None, "", "here/0001")),
@@ -365,14 +367,14 @@ fn who_serves() {
                     blue: color(Color::Blue, blue, UnitFile::Disabled, pinned(), None),
                     green: color(Color::Green, green, UnitFile::Disabled, pinned(), None),
                 };
-                (facts.flag, facts.cursor) = (flag, cursor.clone());
+                (facts.route, facts.cursor) = (route, cursor.clone());
                 let serves = name(serving(&facts));
-                lines.push(format!("{:5} | {cursor_is:21} | {up:5} | {serves}", name(flag)));
+                lines.push(format!("{route:5} | {cursor_is:21} | {up:5} | {serves}"));
             }
         }
     }
     insta::assert_snapshot!(format!(
-        "flag  | cursor                | up    | serves\n{}",
+        "route | cursor                | up    | serves\n{}",
         lines.join("\n")
     ));
 }
@@ -443,9 +445,9 @@ fn every_difference_is_told_with_its_command() {
             "idle at boot",
             Box::new(|facts| facts.colors.green.unit_file = UnitFile::Enabled),
         ),
-        ("no flag", Box::new(|facts| facts.has_flag = false)),
-        ("wrong flag", Box::new(|facts| facts.flag = Some(Color::Green))),
-        ("nginx is behind", Box::new(|facts| facts.nginx = Ok(None))),
+        ("no route", Box::new(|facts| facts.has_route = false)),
+        ("wrong route", Box::new(|facts| facts.route = Route::To(Color::Green))),
+        ("nginx is behind", Box::new(|facts| facts.nginx = Ok(Route::None))),
         (
             "nginx is stopped",
             Box::new(|facts| facts.nginx_down = UnitName::service("nginx.service").ok()),

@@ -15,7 +15,9 @@ mod scenarios;
 
 use std::fmt::Write as _;
 
-use bgctl::model::{ActiveState, Color, InstanceState, Invalid, Observed, OpenSwitch, Release, ReleaseId, SwitchId};
+use bgctl::model::{
+    ActiveState, Color, InstanceState, Invalid, Observed, OpenSwitch, Release, ReleaseId, Route, SwitchId,
+};
 use bgctl::plan::{OnFailure, Plan, PlannedStep, Refusal, Step, rollback, rollback_locally, switch};
 use proptest::prelude::*;
 
@@ -27,7 +29,7 @@ fn looks(observed: &Observed) -> String {
     let mut text = format!(
         "the cursor says {}, nginx sends requests to {}\n",
         Color::or_none(cursor),
-        Color::or_none(observed.serving)
+        observed.route
     );
     for color in Color::BOTH {
         let InstanceState { state, enabled, pinned } = observed.instances.get(color);
@@ -211,18 +213,18 @@ fn place(plan: &Plan, is: impl Fn(&Step) -> bool) -> usize {
 /// What holds of every plan.
 fn is_well_formed(plan: &Plan) {
     let (to, old) = (plan.to, plan.to.other());
-    let start = place(plan, |step| *step == Step::Start { color: to });
+    let start = place(plan, |step| matches!(step, Step::Start { color, .. } if *color == to));
     let enable = place(plan, |step| *step == Step::Enable { color: to });
     let promote = place(plan, |step| matches!(step, Step::Promote { .. } | Step::Defer { .. }));
-    let flip = place(plan, |step| matches!(step, Step::Flip { .. }));
-    let confirm = place(plan, |step| *step == Step::Confirm { color: to });
-    assert!(start < enable && enable < promote && promote < flip && flip < confirm);
-    assert_eq!(plan.steps[flip].step, Step::Flip { to: Some(to) });
+    let route = place(plan, |step| matches!(step, Step::Route { .. }));
+    let confirm = place(plan, |step| matches!(step, Step::Confirm { color, .. } if *color == to));
+    assert!(start < enable && enable < promote && promote < route && route < confirm);
+    assert_eq!(plan.steps[route].step, Step::Route { to: Route::To(to) });
     for early in places(plan, |step| matches!(step, Step::Pin { .. } | Step::Verify { .. })) {
         assert!(early < promote);
     }
     let ends = |step: &Step| match step {
-        Step::Drain { color, .. } | Step::Disable { color } | Step::Stop { color } => Some(*color),
+        Step::Drain { color, .. } | Step::Disable { color } | Step::Stop { color, .. } => Some(*color),
         _ => None,
     };
     for late in places(plan, |step| ends(step) == Some(old)) {
@@ -249,7 +251,10 @@ fn is_taken_back(planned: &PlannedStep) -> bool {
             planned.undo.is_empty()
         }
         // One that was up, or enabled, before.
-        Step::Start { color } => planned.undo.is_empty() || planned.undo.contains(&Step::Stop { color: *color }),
+        Step::Start { color, .. } => {
+            let stops = |step: &Step| matches!(step, Step::Stop { color: same, .. } if same == color);
+            planned.undo.is_empty() || planned.undo.iter().any(stops)
+        }
         Step::Enable { color } => planned.undo.is_empty() || planned.undo == [Step::Disable { color: *color }],
         Step::Disable { color } => planned.undo == [Step::Enable { color: *color }],
         Step::Pin { color, .. } => matches!(planned.undo.as_slice(), [Step::Pin { color: same, .. }] if same == color),
@@ -259,7 +264,7 @@ fn is_taken_back(planned: &PlannedStep) -> bool {
         Step::Defer { to, .. } => {
             matches!(planned.undo.as_slice(), [Step::Recall, Step::Drain { color, .. }] if color == to)
         }
-        Step::Flip { .. } => matches!(planned.undo.as_slice(), [Step::Flip { .. }]),
+        Step::Route { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. }]),
         Step::Demote { .. } | Step::Recall => false,
     }
 }

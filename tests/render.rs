@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use bgctl::config::manifest;
 use bgctl::model::{
-    App, AppName, Color, Digest, DockerSettings, Pinned, PinnedImage, Release, ReleaseId, Runtime, UnitName,
+    App, AppName, Color, Digest, DockerSettings, Release, ReleaseId, Resolved, ResolvedImage, Runtime, UnitName,
 };
 use bgctl::render::{self, seal};
 use camino::Utf8Path;
@@ -53,14 +53,14 @@ fn site(app: &App) -> String {
 /// The first release of an app, as a switch would make it.
 fn release(app: &App) -> Release {
     let pinned = match &app.run.runtime {
-        Runtime::Docker(docker) => Pinned::Image {
+        Runtime::Docker(docker) => Resolved::Image {
             reference: docker.image.clone(),
-            image: PinnedImage::Registry {
+            image: ResolvedImage::Registry {
                 repository: docker.image.repository().parse().unwrap(),
                 digest: Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap(),
             },
         },
-        Runtime::Program(program) => Pinned::Program(program.path.clone()),
+        Runtime::Program(program) => Resolved::Program(program.path.clone()),
     };
     let (id, created) = (ReleaseId::numbered(1), jiff::Timestamp::UNIX_EPOCH);
     Release::new(app, id, created, pinned, BTreeMap::new()).unwrap()

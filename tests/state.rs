@@ -226,7 +226,11 @@ fn an_installed_manifest() {
     let (host, name) = (Host::new(), builders::app().name);
     let path = host.layout.installed_manifest(&name);
     fs_err::write(host.layout.manifest(&name), MANIFEST).unwrap();
-    fs_err::write(&path, bgctl::model::sealed::text_with_sum(MANIFEST)).unwrap();
+    fs_err::write(
+        &path,
+        bgctl::model::sealed::text_with_sum(MANIFEST, install::MANIFEST_VERSION),
+    )
+    .unwrap();
     is_whole_or_refused(&path, || install::app(&host.layout, &name), never);
 
     // The one that people edit is what was installed, or is not.

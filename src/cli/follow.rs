@@ -261,7 +261,7 @@ fn fail(failure: Option<&crate::journal::Failure>, otherwise: &str) {
 fn goes_on(record: &Record) -> String {
     let plan = &record.head.plan;
     let flipped = plan.steps.iter().zip(record.steps()).any(|(planned, summary)| {
-        planned.step.verb() == "flip"
+        planned.step.verb() == "route"
             && matches!(summary.state, StepState::Done | StepState::Running | StepState::Undoing)
     });
     match (flipped, &plan.replaces, plan.from) {

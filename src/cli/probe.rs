@@ -58,7 +58,8 @@ fn is_active(context: &Context, verb: &args::Probe) -> eyre::Result<bool> {
         return Ok(false);
     };
     let color = Color::parse_or_none(&color)?;
-    Ok(color.is_some() && flag::read(&context.layout.flag_dir(&verb.app))? == color)
+    let route = flag::read(&context.layout.flag_dir(&verb.app))?;
+    Ok(color.is_some_and(|color| route.serves(color)))
 }
 
 /// Waits until the instance's container runs, where it is one and this is its unit. Docker's proxy accepts connections

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::model::{DockerSettings, ImageRef, PinnedImage};
+use crate::model::{DockerSettings, ImageRef, ResolvedImage};
 use crate::runtime::docker::{Docker, PullEvent};
 
 use super::output;
 
 /// Pins an image, pulling it where a registry has it.
-pub async fn resolve(settings: &DockerSettings, reference: &ImageRef) -> eyre::Result<PinnedImage> {
+pub async fn resolve(settings: &DockerSettings, reference: &ImageRef) -> eyre::Result<ResolvedImage> {
     let docker = Docker::connect(&settings.socket).await?;
     let mut bars = Bars::new();
     let mut is_told = output::is_watched();

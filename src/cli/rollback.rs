@@ -1,6 +1,6 @@
 //! `bgctl rollback`: make an earlier release active again.
 
-use crate::model::{AppName, Artifact, Hint as _, Hinted, ImageRef, PinnedImage, Release};
+use crate::model::{AppName, Artifact, Hint as _, Hinted, Release};
 use crate::plan::{self, Plan, Refusal, Verb};
 
 use super::args;
@@ -50,11 +50,7 @@ async fn require_image(context: &Context, release: &Release) -> eyre::Result<()>
     let Artifact::Image { image, .. } = &release.artifact else {
         return Ok(());
     };
-    let reference = match image {
-        PinnedImage::Registry { repository, digest } => ImageRef::parse(format!("{repository}@{digest}"))?,
-        PinnedImage::Local { id } => ImageRef::parse(id.as_str())?,
-    };
-    let found = pull::resolve(&context.settings()?.docker, &reference).await;
+    let found = pull::resolve(&context.settings()?.docker, &image.reference()?).await;
     found.map(drop).hint(format!(
         "release {} runs this image and no other; other releases: bgctl rollback APP --to RELEASE",
         release.id

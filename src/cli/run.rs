@@ -70,9 +70,13 @@ async fn take_up(context: &Context, verb: &args::Run, switches: &Switches, id: &
 }
 
 async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &SwitchId) -> eyre::Result<Outcome> {
-    let (record, log) = switches.resume(id)?;
-    let plan = &record.head.plan;
+    let (mut record, log) = switches.resume(id)?;
     let app = context.app(&verb.app)?;
+    if record.is_of_0_1_0() {
+        let release = Releases::new(&context.layout, &app.name).read(&record.head.plan.release)?;
+        record.head.plan.complete(&app, &release);
+    }
+    let plan = &record.head.plan;
     let mut machine = context.machine(app.clone()).await?.with_log(log);
     let mut events: Vec<_> = record.events().cloned().collect();
     events.push(machine.record(Event::Resumed { boot: boot_id()? })?.event);

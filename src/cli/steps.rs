@@ -42,7 +42,7 @@ impl Steps {
         let text = |step: &usize| text(*step).unwrap_or_default();
         match &entry.event {
             Event::Resumed { .. } if self.begun.is_some() => self.line("again", "a worker took the switch up"),
-            Event::Resumed { .. } => {}
+            Event::Resumed { .. } | Event::Watched { .. } => {}
             Event::Started { step } => self.begin(entry, text(step)),
             Event::UndoStarted { step } => self.begin(entry, format!("undo: {}", text(step))),
             Event::Done { step, note } => {

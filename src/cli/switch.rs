@@ -6,7 +6,7 @@ use crate::config::env_file;
 use crate::host::systemd::Systemd;
 use crate::journal::Next;
 use crate::model::{
-    App, AppName, Hinted, ImageRef, Invalid, Observed, Pinned, Release, ReleaseId, Runtime, check_program,
+    App, AppName, Hinted, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, Runtime, check_program,
 };
 use crate::plan::{self, Plan, Verb};
 use crate::state::switches::Switches;
@@ -49,17 +49,22 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
 }
 
 /// What is to run, pinned.
-async fn pin(context: &Context, app: &App, image: Option<ImageRef>, exec: Option<Utf8PathBuf>) -> eyre::Result<Pinned> {
+async fn pin(
+    context: &Context,
+    app: &App,
+    image: Option<ImageRef>,
+    exec: Option<Utf8PathBuf>,
+) -> eyre::Result<Resolved> {
     match (&app.run.runtime, image, exec) {
         (Runtime::Docker(docker), image, None) => {
             let reference = image.unwrap_or_else(|| docker.image.clone());
             let image = pull::resolve(&context.settings()?.docker, &reference).await?;
-            Ok(Pinned::Image { reference, image })
+            Ok(Resolved::Image { reference, image })
         }
         (Runtime::Program(program), None, exec) => {
             let path = exec.unwrap_or_else(|| program.path.clone());
             require_program(&path)?;
-            Ok(Pinned::Program(path))
+            Ok(Resolved::Program(path))
         }
         (Runtime::Docker(_), ..) => Err(Invalid::new(format!("cannot use --exec: {} runs an image", app.name)).into()),
         (Runtime::Program(_), ..) => {

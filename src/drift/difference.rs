@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::{CursorFact, DeferredFact, Facts, FileFact, FileState, Pin, Repair, SwitchFact, is_own, release, serving};
-use crate::model::{ActiveState, Color, Cursor, ReleaseId, UnitFile};
+use crate::model::{ActiveState, Color, Cursor, ReleaseId, Route, UnitFile};
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,23 +141,22 @@ impl Differences<'_> {
     }
 
     fn traffic(&mut self) {
-        let (facts, flag) = (self.facts, self.facts.flag);
+        let (facts, route) = (self.facts, self.facts.route);
         let target = serving(facts);
-        if !facts.has_flag {
-            let what = format!("the flag is missing, and nginx serves {}", Color::or_none(flag));
-            self.repair(what, [Repair::MakeFlag(flag)]);
+        if !facts.has_route {
+            let what = format!("the route is missing, and nginx sends requests to {route}");
+            self.repair(what, [Repair::MakeRoute(route)]);
         }
-        let says = Color::or_none(flag);
-        match target {
-            Some(to) if flag != target => {
-                let what = format!("the flag says {says}, where nothing answers, and {to} is to serve");
-                self.repair(what, [Repair::Flip(target)]);
+        match (target, route) {
+            (Some(to), _) if !route.serves(to) => {
+                let what = format!("the route leads to {route}, where nothing answers, and {to} is to serve");
+                self.repair(what, [Repair::Route(Route::To(to))]);
             }
-            None if flag.is_some() => {
-                let what = format!("the flag says {says}, and no release is there that could serve");
+            (None, Route::To(_)) => {
+                let what = format!("the route leads to {route}, and no release is there that could serve");
                 self.advise(what, format!("bgctl switch {}", facts.app));
             }
-            Some(_) | None => {}
+            (Some(_), _) | (None, Route::None) => {}
         }
         // A site that has to be written is told of already.
         let is_told = facts.files.iter().any(|file| file.path.extension() == Some("conf"));
@@ -165,12 +164,9 @@ impl Differences<'_> {
             return self.advise(format!("{unit} does not run"), format!("systemctl start {unit}"));
         }
         match &facts.nginx {
-            Ok(said) if *said != flag && facts.has_flag => {
-                let (said, flag) = (Color::or_none(*said), Color::or_none(flag));
-                self.repair(
-                    format!("nginx serves {said}, and the flag says {flag}"),
-                    [Repair::Write],
-                );
+            Ok(said) if *said != route && facts.has_route => {
+                let what = format!("nginx sends requests to {said}, and the route leads to {route}");
+                self.repair(what, [Repair::Write]);
             }
             Err(error) if !is_told => {
                 let what = format!("nginx does not answer for this app: {error}");
@@ -247,7 +243,7 @@ impl Differences<'_> {
     fn is_idle(&self, color: Color) -> bool {
         match serving(self.facts) {
             Some(serving) => serving != color,
-            None => self.facts.flag != Some(color),
+            None => !self.facts.route.serves(color),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::{
-    ActiveState, AppName, ByColor, Color, Cursor, Known, OpenSwitch, ReleaseId, Stored, UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Cursor, Known, OpenSwitch, ReleaseId, Route, Stored, UnitFile, UnitName,
 };
 
 /// One look at all of an app; what differs is decided from this and nothing else.
@@ -19,12 +19,12 @@ pub struct Facts {
     pub cursor: CursorFact,
     /// What this host did while the store was away, and the store does not know.
     pub deferred: Option<DeferredFact>,
-    /// The color that nginx sends requests to, by the flag; blue where there is no flag at all.
-    pub flag: Option<Color>,
-    /// Whether the folder of the flag is there.
-    pub has_flag: bool,
-    /// What nginx says it serves; an error where it does not answer.
-    pub nginx: Result<Option<Color>, String>,
+    /// Where nginx sends requests; to blue where there is no route at all.
+    pub route: Route,
+    /// Whether there is a route.
+    pub has_route: bool,
+    /// Where nginx says that it sends requests; an error where it does not answer.
+    pub nginx: Result<Route, String>,
     /// nginx's unit, where that is down.
     pub nginx_down: Option<UnitName>,
     /// Both colors.

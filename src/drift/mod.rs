@@ -3,13 +3,13 @@
 //! Where the facts contradict each other, users decide: the color that answers them stays, whatever the cursor says. Only
 //! where none answers do the others count, in this order:
 //!
-//! 1. the flag's color, where it is up
+//! 1. the color that the route leads to, where it is up
 //! 2. the color that the cursor says, where this host moved it there (also where the store does not know that yet), and it is
-//!    up or can start; none, where flag and cursor say so
-//! 3. the flag's color, where it is enabled for boot and can start
+//!    up or can start; none, where route and cursor say so
+//! 3. the color that the route leads to, where it is enabled for boot and can start
 //! 4. a color that is up, rather one that is enabled
 //! 5. a color that is enabled and can start
-//! 6. the flag's color, where it can start; else none
+//! 6. the color that the route leads to, where it can start; else none
 
 mod difference;
 mod facts;
@@ -21,7 +21,7 @@ use camino::Utf8PathBuf;
 
 pub use self::difference::{Difference, differences};
 pub use self::facts::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
-use crate::model::{Color, Cursor, ReleaseId, UnitFile, UnitName, host};
+use crate::model::{Color, Cursor, ReleaseId, Route, UnitFile, UnitName, host};
 
 /// One thing that puts a difference right. Can be done twice. In the order in which they are done: what serves comes up
 /// before anything moves, and what is in the way goes last.
@@ -31,8 +31,8 @@ pub enum Repair {
     GiveUpSwitch,
     /// Put a damaged file out of the way.
     SetAside(Utf8PathBuf),
-    /// Make a flag, where there is none, that says what nginx does without.
-    MakeFlag(Option<Color>),
+    /// Make a route, where there is none, to where nginx sends requests without.
+    MakeRoute(Route),
     /// Let a unit be started again.
     Unmask(UnitName),
     /// Write the units and the site as install would, and make systemd and nginx take them up.
@@ -43,8 +43,8 @@ pub enum Repair {
     Start(Color),
     /// Start a color at boot.
     Enable(Color),
-    /// Send all new requests to a color.
-    Flip(Option<Color>),
+    /// Send all new requests elsewhere.
+    Route(Route),
     /// Make the cursor say this.
     Cursor(Option<Color>, Option<ReleaseId>),
     /// Tell the store what this host did while it was away.
@@ -61,9 +61,9 @@ impl Repair {
     /// Whether it must not be done after those that failed.
     pub fn is_barred_by(&self, failed: &[Self]) -> bool {
         match self {
-            Self::Flip(_) | Self::Cursor(..) | Self::Publish => failed
+            Self::Route(_) | Self::Cursor(..) | Self::Publish => failed
                 .iter()
-                .any(|repair| matches!(repair, Self::MakeFlag(_) | Self::Pin(..) | Self::Start(_))),
+                .any(|repair| matches!(repair, Self::MakeRoute(_) | Self::Pin(..) | Self::Start(_))),
             // Nothing is taken away as long as anything is wrong.
             Self::Disable(_) | Self::Drain(..) | Self::Stop(_) => !failed.is_empty(),
             _ => false,
@@ -77,7 +77,7 @@ impl fmt::Display for Repair {
         match self {
             Self::GiveUpSwitch => write!(f, "give up the open switch"),
             Self::SetAside(path) => write!(f, "put {path} aside"),
-            Self::MakeFlag(color) => write!(f, "make a flag that says {}", Color::or_none(*color)),
+            Self::MakeRoute(route) => write!(f, "make a route to {route}"),
             Self::Unmask(unit) => write!(f, "unmask {unit}"),
             Self::Write => write!(f, "write the units and the site"),
             Self::Pin(color, release) => {
@@ -86,7 +86,7 @@ impl fmt::Display for Repair {
             }
             Self::Start(color) => write!(f, "start {color} and wait until it is healthy"),
             Self::Enable(color) => write!(f, "enable {color} for boot"),
-            Self::Flip(color) => write!(f, "flip nginx to {}", Color::or_none(*color)),
+            Self::Route(route) => write!(f, "route requests to {route}"),
             Self::Cursor(color, release) => {
                 let release = release
                     .as_ref()
@@ -114,7 +114,7 @@ pub fn repairs(differences: &[Difference]) -> Vec<Repair> {
 pub fn serving(facts: &Facts) -> Option<Color> {
     let color = |color: Color| facts.colors.get(color);
     let can_start = |color: &Color| facts.colors.get(*color).is_up() || release(facts, *color).is_some();
-    if let Some(answers) = facts.flag.filter(|flag| color(*flag).is_up()) {
+    if let Some(answers) = facts.route.color().filter(|route| color(*route).is_up()) {
         return Some(answers);
     }
     let mut own = cursors(facts)
@@ -122,7 +122,7 @@ pub fn serving(facts: &Facts) -> Option<Color> {
         .map(|cursor| cursor.active)
         .peekable();
     // Nothing was ever switched, or somebody wants it to look so.
-    if facts.flag.is_none() && own.peek() == Some(&None) {
+    if facts.route == Route::None && own.peek() == Some(&None) {
         return None;
     }
     if let Some(says) = own.flatten().find(can_start) {
@@ -130,13 +130,14 @@ pub fn serving(facts: &Facts) -> Option<Color> {
     }
     let is_enabled = |each: &Color| color(*each).unit_file == UnitFile::Enabled;
     let is_up = |each: &Color| color(*each).is_up();
-    let flag = facts.flag.filter(can_start);
+    let routed = facts.route.color().filter(can_start);
     let first = |has: &dyn Fn(&Color) -> bool| Color::BOTH.into_iter().find(has);
-    flag.filter(is_enabled)
+    routed
+        .filter(is_enabled)
         .or_else(|| first(&|each| is_up(each) && is_enabled(each)))
         .or_else(|| first(&is_up))
         .or_else(|| first(&|each| can_start(each) && is_enabled(each)))
-        .or(flag)
+        .or(routed)
 }
 
 /// The cursor, the last word first: what the store does not know yet, and what it says.

@@ -28,6 +28,13 @@ pub enum Event {
         /// Which.
         step: usize,
     },
+    /// What a step watches was like this when it began, so that a worker which resumes the step knows what changed since.
+    Watched {
+        /// Which step.
+        step: usize,
+        /// What it was like.
+        baseline: Baseline,
+    },
     /// A step ended well.
     Done {
         /// Which.
@@ -67,6 +74,17 @@ pub enum Event {
         #[serde(flatten)]
         failure: Failure,
     },
+}
+
+/// An instance at the moment from which on it is watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// Its start, by systemd's id (systemd.exec(5), `$INVOCATION_ID`); none where it was not running.
+    pub invocation: Option<String>,
+    /// How often systemd had restarted it by itself (`NRestarts`).
+    pub restarts: u32,
+    /// The moment, by the clock that counts from the boot (`CLOCK_BOOTTIME` of `clock_gettime(2)`), milliseconds.
+    pub boottime_ms: u64,
 }
 
 /// Why a step failed, for people.

@@ -22,7 +22,7 @@ mod next;
 mod record;
 mod summary;
 
-pub use event::{Entry, Event, Failure};
-pub use next::{Next, can_be_taken_back, next};
-pub use record::{Head, Record};
+pub use event::{Baseline, Entry, Event, Failure};
+pub use next::{Next, baseline, can_be_taken_back, next};
+pub use record::{Head, Record, VERSION};
 pub use summary::{StepState, StepSummary};

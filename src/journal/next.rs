@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::plan::{OnFailure, Plan, PlannedStep};
 
-use super::Event;
+use super::{Baseline, Event};
 
 /// How often a step past the point of no return, or an undo, is tried by one worker before the switch is stuck.
 const ATTEMPTS: u32 = 5;
@@ -57,6 +57,19 @@ pub fn can_be_taken_back<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a E
         state.apply(plan, event);
     }
     !state.is_past_return(plan)
+}
+
+/// What the step watches was like when it first began in the boot that is now; none where that is not on record.
+pub fn baseline(events: &[Event], step: usize) -> Option<&Baseline> {
+    let (mut boot, mut found) = (None, None);
+    for event in events {
+        match event {
+            Event::Resumed { boot: now } if boot != Some(now) => (boot, found) = (Some(now), None),
+            Event::Watched { step: of, baseline } if *of == step => found = found.or(Some(baseline)),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The events, folded.
@@ -114,7 +127,7 @@ impl State {
                 self.fail(plan, *step);
             }
             Event::AbortRequested => self.undoing |= !self.is_past_return(plan),
-            Event::UndoStarted { .. } => {}
+            Event::UndoStarted { .. } | Event::Watched { .. } => {}
             Event::UndoDone { step } => self.step(*step).undone = true,
             Event::UndoFailed { step, .. } => self.step(*step).failures += 1,
         }

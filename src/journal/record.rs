@@ -1,11 +1,15 @@
 //! A switch as it stands on disk: a line for its plan, a line for each event.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::{Unreadable, sealed};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 
 use super::{Entry, Event, Next, can_be_taken_back, next};
+
+/// The version of a journal. In 2 and 1 the steps of a plan left settings to the manifest ([`Record::is_of_0_1_0`]).
+pub const VERSION: u32 = 3;
 
 /// A switch: its plan and what happened to it so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +23,7 @@ pub struct Record {
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// [`sealed::VERSION`], or 1 where an earlier bgctl wrote it.
+    /// [`VERSION`], or the one of the bgctl that opened the switch.
     pub version: u32,
     /// When the switch was opened.
     pub opened: jiff::Timestamp,
@@ -42,11 +46,16 @@ impl Record {
         let version = sealed::version(first)
             .map_err(|error| at(0, error))?
             .unwrap_or_default();
-        let head: Head = read_line(0, first, version)?;
+        let head: Head = read_line(0, first, version, upgrade)?;
         let entries = lines
-            .map(|(index, line)| read_line(index, line, version))
+            .map(|(index, line)| read_line(index, line, version, |entry, _| entry))
             .collect::<Result<_, _>>()?;
         Ok((Self { head, entries }, whole))
+    }
+
+    /// Whether bgctl 0.1.0 opened the switch: its plan has to be completed before it is carried on with ([`Plan::complete`]).
+    pub fn is_of_0_1_0(&self) -> bool {
+        self.head.version < 3
     }
 
     /// The events, without their times.
@@ -70,21 +79,43 @@ impl Record {
     }
 }
 
-/// A line of a journal of `version`. A newer bgctl that goes on with an older journal seals its own lines of it.
-fn read_line<T: for<'a> Deserialize<'a>>(index: usize, line: &str, version: u32) -> Result<T, Unreadable> {
+/// A line of a journal of `version`, brought up to date. A newer bgctl that resumes an older journal seals its own lines of it.
+fn read_line<T: for<'a> Deserialize<'a>>(
+    index: usize,
+    line: &str,
+    version: u32,
+    upgrade: impl FnOnce(Value, u32) -> Value,
+) -> Result<T, Unreadable> {
     let read = || {
         let is_sealed = sealed::is_sealed(line)?;
-        sealed::allow(version, is_sealed && version != 1)?;
-        serde_json::from_str(line)
-            .map_err(|error| Unreadable::Damaged(format!("it breaks off at column {}", error.column())))
+        sealed::allow(version, VERSION, is_sealed && version != 1)?;
+        let broken = |error: serde_json::Error| {
+            let message = match error.column() {
+                0 => "a member is missing, or is not what it must be".to_owned(),
+                column => format!("it breaks off at column {column}"),
+            };
+            Unreadable::Damaged(message)
+        };
+        let json = serde_json::from_str(line).map_err(broken)?;
+        serde_json::from_value(upgrade(json, version)).map_err(broken)
     };
     read().map_err(|error| at(index, error))
+}
+
+/// The first line as this version has it.
+fn upgrade(mut head: Value, version: u32) -> Value {
+    if version < 3
+        && let Some(plan) = head.get_mut("plan")
+    {
+        plan::upgrade(plan);
+    }
+    head
 }
 
 fn at(index: usize, error: Unreadable) -> Unreadable {
     match error {
         Unreadable::Damaged(why) => Unreadable::Damaged(format!("line {}: {why}", index + 1)),
-        newer @ Unreadable::Newer(_) => newer,
+        newer @ Unreadable::Newer { .. } => newer,
     }
 }
 
@@ -127,7 +158,7 @@ mod tests {
             at: jiff::Timestamp::UNIX_EPOCH,
             event,
         };
-        let start = sealed::line(&head(sealed::VERSION)).unwrap();
+        let start = sealed::line(&head(VERSION)).unwrap();
         let text = start.clone() + &sealed::line(&entry).unwrap();
         let (whole, length) = Record::parse(text.as_bytes()).unwrap();
         assert_eq!((whole.entries, length), (vec![entry], text.len()));
@@ -139,8 +170,11 @@ mod tests {
 
     #[test]
     fn a_journal_of_a_newer_version_is_refused() {
-        let text = sealed::line(&head(sealed::VERSION + 1)).unwrap();
-        assert_eq!(Record::parse(text.as_bytes()), Err(Unreadable::Newer(3)));
+        let text = sealed::line(&head(VERSION + 1)).unwrap();
+        assert_eq!(
+            Record::parse(text.as_bytes()),
+            Err(Unreadable::Newer { found: 4, newest: 3 })
+        );
     }
 
     #[test]

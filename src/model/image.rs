@@ -80,10 +80,10 @@ impl ImageRef {
     }
 }
 
-/// An image pinned so that it can only ever mean one thing.
+/// What an image reference meant at one moment: a content address, which can only ever mean one image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum PinnedImage {
+pub enum ResolvedImage {
     /// In a registry: repository and manifest digest.
     Registry {
         /// As in `localhost:5000/shop`.
@@ -98,7 +98,15 @@ pub enum PinnedImage {
     },
 }
 
-impl fmt::Display for PinnedImage {
+impl ResolvedImage {
+    /// The reference that names exactly this image: `REPOSITORY@sha256:...`, or the image's id. Errors with [`Invalid`] where
+    /// that is longer than a reference may be.
+    pub fn reference(&self) -> Result<ImageRef, Invalid> {
+        ImageRef::parse(self.to_string())
+    }
+}
+
+impl fmt::Display for ResolvedImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Registry { repository, digest } => write!(f, "{repository}@{digest}"),

@@ -4,15 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByColor, Color, Release, ReleaseId, Stored, SwitchId};
+use super::{ByColor, Release, ReleaseId, Route, Stored, SwitchId};
 
 /// One look at an app on its host; a plan is made from this and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// The cursor; none where the app has none.
     pub cursor: Option<Stored>,
-    /// The color that nginx sends requests to, by its flag.
-    pub serving: Option<Color>,
+    /// Where the proxy sends requests.
+    pub route: Route,
     /// Both instances.
     pub instances: ByColor<InstanceState>,
     /// The releases on record, oldest first.
@@ -25,6 +25,13 @@ pub struct Observed {
     pub host: String,
     /// The number of the next switch.
     pub next_switch: SwitchId,
+}
+
+impl Observed {
+    /// A release on record; none where there is no such release.
+    pub fn release(&self, id: &ReleaseId) -> Option<&Release> {
+        self.releases.iter().find(|release| release.id == *id)
+    }
 }
 
 /// A switch that is not finished.

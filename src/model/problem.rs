@@ -78,58 +78,6 @@ impl Hinted {
     }
 }
 
-/// An error of something that for certain was not done at all, so that there is nothing to take back.
-#[derive(Debug)]
-pub struct NotDone {
-    what: String,
-    cause: eyre::Report,
-}
-
-impl NotDone {
-    /// It was `what` (as in "cannot promote green") that was not done, because of `cause`.
-    pub fn new(what: impl Into<String>, cause: eyre::Report) -> Self {
-        Self {
-            what: what.into(),
-            cause,
-        }
-    }
-}
-
-impl Display for NotDone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.what)
-    }
-}
-
-impl std::error::Error for NotDone {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.cause.as_ref())
-    }
-}
-
-/// The system bus closed its connection, so that this process cannot tell how anything goes: another one may be luckier.
-#[derive(Debug)]
-pub struct CutOff(eyre::Report);
-
-impl CutOff {
-    /// It shows by `error`.
-    pub fn new(error: eyre::Report) -> Self {
-        Self(error)
-    }
-}
-
-impl Display for CutOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("cannot go on: the system bus closed the connection")
-    }
-}
-
-impl std::error::Error for CutOff {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.0.as_ref())
-    }
-}
-
 /// Attaches a hint to an error on its way up.
 pub trait Hint<T> {
     /// The same result; an error carries `hint` from here on.

@@ -6,7 +6,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{App, EnvName, HealthCheck, ImageRef, Invalid, PinnedImage, Port, ReleaseId, Runtime};
+use super::{App, EnvName, HealthCheck, ImageRef, Invalid, Port, ReleaseId, ResolvedImage, Runtime};
 
 /// What a release is made of. Immutable: it is written once, under its id, and a rollback runs exactly this again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Release {
     pub health: HealthCheck,
 }
 
-/// What runs, pinned, with the settings that belong to it.
+/// What runs, resolved, with the settings that belong to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Artifact {
@@ -34,7 +34,7 @@ pub enum Artifact {
         /// As a person named it.
         reference: ImageRef,
         /// What that was when the release was made.
-        image: PinnedImage,
+        image: ResolvedImage,
         /// The port the app listens on in its container.
         container_port: Port,
         /// `docker run --volume` values.
@@ -55,13 +55,13 @@ pub enum Artifact {
 
 /// What a release is made from: resolved when it is made, so that it can never mean anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pinned {
+pub enum Resolved {
     /// An image.
     Image {
         /// As a person named it.
         reference: ImageRef,
         /// What that is now.
-        image: PinnedImage,
+        image: ResolvedImage,
     },
     /// A program of the host, its absolute path.
     Program(Utf8PathBuf),
@@ -69,16 +69,16 @@ pub enum Pinned {
 
 impl Release {
     /// A release of `app` with its settings as they are now; `env_file` is what its file says, and what the manifest
-    /// sets itself wins. Fails with [`Invalid`] where `pinned` is of the other runtime than the app.
+    /// sets itself wins. Fails with [`Invalid`] where `resolved` is of the other runtime than the app.
     pub fn new(
         app: &App,
         id: ReleaseId,
         created: jiff::Timestamp,
-        pinned: Pinned,
+        resolved: Resolved,
         env_file: BTreeMap<EnvName, String>,
     ) -> Result<Self, Invalid> {
-        let artifact = match (pinned, &app.run.runtime) {
-            (Pinned::Image { reference, image }, Runtime::Docker(docker)) => Artifact::Image {
+        let artifact = match (resolved, &app.run.runtime) {
+            (Resolved::Image { reference, image }, Runtime::Docker(docker)) => Artifact::Image {
                 reference,
                 image,
                 container_port: docker.container_port,
@@ -87,13 +87,13 @@ impl Release {
                 options: docker.options.clone(),
                 credentials: !app.run.credentials.is_empty(),
             },
-            (Pinned::Program(path), Runtime::Program(_)) => Artifact::Program { path },
-            (Pinned::Image { .. }, Runtime::Program(_)) => {
+            (Resolved::Program(path), Runtime::Program(_)) => Artifact::Program { path },
+            (Resolved::Image { .. }, Runtime::Program(_)) => {
                 return Err(Invalid::new(
                     "cannot use an image: the app is a program of the host (exec in its manifest)",
                 ));
             }
-            (Pinned::Program(_), Runtime::Docker(_)) => {
+            (Resolved::Program(_), Runtime::Docker(_)) => {
                 return Err(Invalid::new(
                     "cannot use a program: the app is a container (image in its manifest)",
                 ));

@@ -8,7 +8,8 @@
 //! | a line of a journal | JSON on one line, `"sum"` last | the same |
 //! | a text for others to read | a comment, `# bgctl state VERSION sum:SUM`, and the text | the version, the end of a line, and all after the first line |
 //!
-//! A sum is the first 16 hexadecimal digits of the SHA-256. What an earlier bgctl wrote has version 1, or none, and no sum.
+//! A sum is the first 16 hexadecimal digits of the SHA-256. Each kind of file has a version of its own, which whoever writes it
+//! names: a file is read in that version and in every older one. Version 1, or none, has no sum; all later ones have.
 
 use std::fmt::Write as _;
 
@@ -17,9 +18,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{AppName, Hinted};
-
-/// The version of all state that is written.
-pub const VERSION: u32 = 2;
 
 /// The hexadecimal digits of a sum.
 const DIGITS: usize = 16;
@@ -34,8 +32,13 @@ pub enum Unreadable {
     #[error("{0}")]
     Damaged(String),
     /// A newer bgctl wrote it.
-    #[error("it was written by a newer bgctl: it has version {0}, and this one reads up to {VERSION}")]
-    Newer(u32),
+    #[error("it was written by a newer bgctl: it has version {found}, and this one reads up to {newest}")]
+    Newer {
+        /// Its version.
+        found: u32,
+        /// The newest one that this program reads.
+        newest: u32,
+    },
 }
 
 impl Unreadable {
@@ -43,7 +46,7 @@ impl Unreadable {
     pub fn at(&self, path: impl std::fmt::Display, app: &AppName) -> Hinted {
         let hint = match self {
             Self::Damaged(_) => format!("bgctl repair {app}"),
-            Self::Newer(_) => "use the bgctl that wrote it, or a newer one".to_owned(),
+            Self::Newer { .. } => "use the bgctl that wrote it, or a newer one".to_owned(),
         };
         Hinted::from(
             eyre::Report::new(self.clone()).wrap_err(format!("cannot use {path}")),
@@ -53,7 +56,7 @@ impl Unreadable {
 
     /// Whether `error` is one that [`Unreadable::at`] made of what a newer bgctl wrote.
     pub fn is_newer(error: &eyre::Report) -> bool {
-        matches!(Self::of(error), Some(Self::Newer(_)))
+        matches!(Self::of(error), Some(Self::Newer { .. }))
     }
 
     /// Whether `error` is one that [`Unreadable::at`] made of what is damaged.
@@ -66,27 +69,26 @@ impl Unreadable {
     }
 }
 
-/// A record as text.
-pub fn record(value: &impl Serialize) -> Result<String, serde_json::Error> {
+/// A record of `version` as text.
+pub fn record(value: &impl Serialize, version: u32) -> Result<String, serde_json::Error> {
     #[derive(Serialize)]
     struct Versioned<'a, T> {
         version: u32,
         #[serde(flatten)]
         value: &'a T,
     }
-    let version = VERSION;
     let text = serde_json::to_string_pretty(&Versioned { version, value })?;
     let body = text.strip_suffix("\n}").unwrap_or(&text);
     let sum = sum(body.as_bytes());
     Ok(format!("{body},\n  \"sum\": \"{sum}\"\n}}\n"))
 }
 
-/// Reads what [`record`] wrote, also in version 1.
-pub fn read_record<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+/// Reads what [`record`] wrote, in version `newest` or an older one.
+pub fn read_record<T: DeserializeOwned>(bytes: &[u8], newest: u32) -> Result<T, Unreadable> {
     let text = text(bytes)?;
     let sealed = is_sealed(text)?;
     let version = version(text)?;
-    allow(version.unwrap_or(1), sealed)?;
+    allow(version.unwrap_or(1), newest, sealed)?;
     serde_json::from_str(text).map_err(|error| damaged(&error))
 }
 
@@ -100,12 +102,13 @@ pub fn version(json: &str) -> Result<Option<u32>, Unreadable> {
     Ok(versioned.version)
 }
 
-/// Whether state of `version` may be used; `sealed` where it has a sum, and that fits. Since version 2 all of it has one.
-pub fn allow(version: u32, sealed: bool) -> Result<(), Unreadable> {
+/// Errors where state of `version` cannot be used by a program that reads up to `newest`; `sealed` says whether it has a sum,
+/// and that fits.
+pub fn allow(version: u32, newest: u32, sealed: bool) -> Result<(), Unreadable> {
     match version {
-        VERSION if sealed => Ok(()),
         1 if !sealed => Ok(()),
-        newer if newer > VERSION && sealed => Err(Unreadable::Newer(newer)),
+        found if found > newest && sealed => Err(Unreadable::Newer { found, newest }),
+        2.. if version <= newest && sealed => Ok(()),
         _ => Err(Unreadable::Damaged(
             "it has no checksum that fits, so it is damaged".to_owned(),
         )),
@@ -143,17 +146,18 @@ fn split(json: &str) -> Option<(&str, &str)> {
     is_sum.then_some((body, found))
 }
 
-/// A text with its sum in a line before it.
-pub fn text_with_sum(text: &str) -> String {
-    format!("{HEADER}{VERSION} sum:{}\n{text}", sum_of_text(VERSION, text))
+/// A text of `version` with its sum in a line before it.
+pub fn text_with_sum(text: &str, version: u32) -> String {
+    format!("{HEADER}{version} sum:{}\n{text}", sum_of_text(version, text))
 }
 
 fn sum_of_text(version: u32, text: &str) -> String {
     sum(format!("{version}\n{text}").as_bytes())
 }
 
-/// Reads what [`text_with_sum`] wrote; says whether there is such a line. What has none is taken as it is.
-pub fn read_text(bytes: &[u8]) -> Result<(&str, bool), Unreadable> {
+/// Reads what [`text_with_sum`] wrote, in version `newest` or an older one; whether there is a line with a sum. A text without
+/// one is taken as it is.
+pub fn read_text(bytes: &[u8], newest: u32) -> Result<(&str, bool), Unreadable> {
     let text = text(bytes)?;
     let Some(rest) = text.strip_prefix(HEADER) else {
         return Ok((text, false));
@@ -167,11 +171,7 @@ pub fn read_text(bytes: &[u8]) -> Result<(&str, bool), Unreadable> {
             "its checksum does not fit: it was changed since bgctl wrote it, or it is damaged".to_owned(),
         ));
     }
-    match version {
-        VERSION => Ok((body, true)),
-        newer if newer > VERSION => Err(Unreadable::Newer(newer)),
-        _ => Err(broken()),
-    }
+    allow(version, newest, true).map(|()| (body, true))
 }
 
 /// A text without the line that [`text_with_sum`] puts before it, right or not.
@@ -224,13 +224,13 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        let text = record(&thing()).unwrap();
+        let text = record(&thing(), 2).unwrap();
         let start = "{\n  \"version\": 2,\n  \"port\": 9001,\n  \"text\": ";
         assert!(text.starts_with(start), "{text}");
-        assert_eq!(read_record(text.as_bytes()), Ok(thing()));
+        assert_eq!(read_record(text.as_bytes(), 2), Ok(thing()));
         let old = serde_json::to_string_pretty(&thing()).unwrap();
-        assert_eq!(read_record(old.as_bytes()), Ok(thing()));
-        assert_eq!(read_record(b"{\"port\": 7}"), Ok(serde_json::json!({"port": 7})));
+        assert_eq!(read_record(old.as_bytes(), 2), Ok(thing()));
+        assert_eq!(read_record(b"{\"port\": 7}", 2), Ok(serde_json::json!({"port": 7})));
     }
 
     #[test]
@@ -239,23 +239,38 @@ mod tests {
             let body = format!("{{\"version\":{version}");
             format!("{body},\"sum\":\"{}\"}}\n", sum(body.as_bytes()))
         };
-        let read = |text: &str| read_record::<serde_json::Value>(text.as_bytes());
-        assert_eq!(read(&newer(3)), Err(Unreadable::Newer(3)));
+        let read = |text: &str| read_record::<serde_json::Value>(text.as_bytes(), 2);
+        assert_eq!(read(&newer(3)), Err(Unreadable::Newer { found: 3, newest: 2 }));
         assert!(matches!(read("{\"version\":3}"), Err(Unreadable::Damaged(_))));
         assert!(matches!(read("{\"version\":2}"), Err(Unreadable::Damaged(_))));
-        let sealed = text_with_sum("name = \"shop\"\n");
-        assert_eq!(read_text(sealed.as_bytes()), Ok(("name = \"shop\"\n", true)));
+        let sealed = text_with_sum("name = \"shop\"\n", 2);
+        assert_eq!(read_text(sealed.as_bytes(), 2), Ok(("name = \"shop\"\n", true)));
         let newer = format!("{HEADER}3 sum:{}\n", sum_of_text(3, ""));
-        assert_eq!(read_text(newer.as_bytes()), Err(Unreadable::Newer(3)));
         assert_eq!(
-            Unreadable::Newer(3).to_string(),
+            read_text(newer.as_bytes(), 2),
+            Err(Unreadable::Newer { found: 3, newest: 2 })
+        );
+        assert_eq!(
+            Unreadable::Newer { found: 3, newest: 2 }.to_string(),
             "it was written by a newer bgctl: it has version 3, and this one reads up to 2"
         );
     }
 
     #[test]
     fn an_error_shows_no_value() {
-        let error = read_record::<u32>(b"{\"a\":\"secret\"}").unwrap_err();
+        let error = read_record::<u32>(b"{\"a\":\"secret\"}", 2).unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn older_versions_are_read_by_newer_programs() {
+        let text = record(&thing(), 2).unwrap();
+        assert_eq!(read_record(text.as_bytes(), 3), Ok(thing()));
+        let text = text_with_sum("a = 1\n", 2);
+        assert_eq!(read_text(text.as_bytes(), 4), Ok(("a = 1\n", true)));
+        assert_eq!(
+            read_text(text_with_sum("a = 1\n", 4).as_bytes(), 3),
+            Err(Unreadable::Newer { found: 4, newest: 3 })
+        );
     }
 }

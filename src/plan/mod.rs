@@ -1,26 +1,31 @@
 //! From what is wanted and what was observed to a list of steps, each with its undo and its reason; or to a refusal.
 //!
-//! Everything is decided here. A switch from blue to green:
+//! Everything is decided here. A switch from blue to green, by its phases:
 //!
 //! ```text
-//!        before the promote            |  both run               |  past the point of no return
-//!   pin > start > verify > enable > promote > flip > confirm > bake > disable > drain > stop
-//!                                      |                         |
-//!   a failure undoes: the active color |  a failure moves back   |  a failure is tried again
-//!   never noticed                      |                         |
+//!   stage                          | promote                   | bake | drain, retire
+//!   pin > start > verify > enable  > promote > route > confirm > bake > disable > drain > stop
+//!                                  |                                  |
+//!   a failure is undone: the       | a failure moves traffic and      | a failure is tried again
+//!   active color is not touched    | cursor back                      | (past the point of no return)
 //! ```
 
+mod old;
+mod promote;
 mod refusal;
+mod retire;
+mod rollback;
+mod stage;
 mod step;
-mod switch;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AppName, Color, ReleaseId, SwitchId};
+use crate::model::{App, AppName, Color, Observed, Release, ReleaseId, Stored, SwitchId};
 
+pub use old::upgrade;
 pub use refusal::Refusal;
-pub use step::{OnFailure, PlannedStep, Step};
-pub use switch::{rollback, rollback_locally, rollback_target, switch};
+pub use rollback::{rollback, rollback_locally, rollback_target};
+pub use step::{Expected, OnFailure, PlannedStep, Step};
 
 /// One attempt to make a release active: what is to be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +42,7 @@ pub struct Plan {
     pub release: ReleaseId,
     /// The release that was active.
     pub replaces: Option<ReleaseId>,
-    /// The color that was active: where nginx sent requests, or where the cursor was if it sent them nowhere.
+    /// The color that nginx sent requests to; none where it answered 503.
     pub from: Option<Color>,
     /// The color that becomes active.
     pub to: Color,
@@ -71,4 +76,64 @@ impl Verb {
             Self::Rollback => "roll back",
         }
     }
+}
+
+/// How far a promote reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// It moves the cursor.
+    Store,
+    /// The store is away and learns of it later.
+    Host,
+}
+
+/// Plans to make `release` active. Refuses where the app has no cursor or a switch is open.
+pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan, Refusal> {
+    let taken = observed.release(&release.id);
+    if taken.is_some_and(|known| !known.same_content(release)) {
+        return Err(Refusal::ReleaseExists {
+            app: app.name.clone(),
+            release: release.id.clone(),
+        });
+    }
+    plan(app, Verb::Switch, release, observed, Reach::Store)
+}
+
+fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Reach) -> Result<Plan, Refusal> {
+    let stored = installed(app, observed)?;
+    if let Some(open) = &observed.open {
+        return Err(Refusal::Busy {
+            verb: verb.phrase(),
+            app: app.name.clone(),
+            open: open.clone(),
+        });
+    }
+    // Where a hand at work or a restored store made cursor and route differ, users are where nginx sends them. Where it sends
+    // them nowhere it is blue that is staged, whatever the cursor says: see `templates/app.conf`.
+    let from = observed.route.color();
+    let to = from.map_or(Color::Blue, Color::other);
+    let mut steps = stage::steps(app, to, release, observed);
+    steps.extend(promote::steps(app, stored, to, release, observed, reach));
+    let old = observed.instances.get(to.other());
+    if from.is_some() || old.enabled || !old.state.is_down() {
+        steps.extend(retire::steps(app, to.other()));
+    }
+    Ok(Plan {
+        app: app.name.clone(),
+        switch: observed.next_switch.clone(),
+        mover: format!("{}/{}", observed.host, observed.next_switch),
+        verb,
+        release: release.id.clone(),
+        replaces: stored.cursor.release.clone(),
+        from,
+        to,
+        steps,
+    })
+}
+
+fn installed<'a>(app: &App, observed: &'a Observed) -> Result<&'a Stored, Refusal> {
+    observed
+        .cursor
+        .as_ref()
+        .ok_or_else(|| Refusal::NoCursor { app: app.name.clone() })
 }

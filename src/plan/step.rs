@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Color, ReleaseId, Revision};
+use crate::model::{Color, HealthCheck, ReleaseId, Revision, Route};
 
 /// One change to the host or the store, or one proof. Each can run twice, and holds all that it needs to know: whoever
 /// performs it makes no choices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Step {
-    /// Make a release what runs in a color from its next start on; none: nothing can start there.
+    /// Pin a release to a color: it is what runs there from the next start on; none: nothing can start there.
     Pin {
         /// Where.
         color: Color,
@@ -24,16 +24,28 @@ pub enum Step {
     Start {
         /// Which.
         color: Color,
+        /// The health check of the release that is pinned to it.
+        health: HealthCheck,
     },
     /// Stop a color and wait until it is down.
     Stop {
         /// Which.
         color: Color,
+        /// How long its release may take to end before it is killed.
+        #[serde(with = "duration")]
+        timeout: Duration,
     },
     /// Run the manifest's verify commands against a color.
     Verify {
         /// Which.
         color: Color,
+        /// The release in it, which the commands are told.
+        release: ReleaseId,
+        /// The commands, each run by `/bin/sh -c`, in this order.
+        commands: Vec<String>,
+        /// How long one may take.
+        #[serde(with = "duration")]
+        timeout: Duration,
     },
     /// Start a color at boot.
     Enable {
@@ -73,17 +85,21 @@ pub enum Step {
         /// The release in it.
         release: ReleaseId,
     },
-    /// Take back what this switch wrote down so.
+    /// Remove what [`Step::Defer`] of this switch wrote down.
     Recall,
-    /// Send all new requests to a color; none: nginx answers that nothing is deployed.
-    Flip {
-        /// Which.
-        to: Option<Color>,
+    /// Send all new requests elsewhere. bgctl 0.1.0 wrote `flip`.
+    #[serde(alias = "flip")]
+    Route {
+        /// Where to.
+        to: Route,
     },
-    /// Ask through nginx whether a color answers.
+    /// Ask through the proxy whether a color answers.
     Confirm {
         /// Which.
         color: Color,
+        /// What its health path answers with through the proxy; none: it is not asked for that, since its release has no HTTP
+        /// check, or another path than the site asks.
+        health: Option<Expected>,
     },
     /// Watch a color that takes traffic.
     Bake {
@@ -92,6 +108,8 @@ pub enum Step {
         /// For how long.
         #[serde(with = "duration")]
         duration: Duration,
+        /// What is asked of it.
+        health: HealthCheck,
     },
     /// Wait until a color has no request left.
     Drain {
@@ -101,6 +119,16 @@ pub enum Step {
         #[serde(with = "duration")]
         timeout: Duration,
     },
+}
+
+/// The answer of a health path that means healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// Its status, 100 to 599.
+    pub status: u16,
+    /// How long it may take.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
 }
 
 impl Step {
@@ -117,7 +145,7 @@ impl Step {
             Self::Demote { .. } => "demote",
             Self::Defer { .. } => "defer",
             Self::Recall => "recall",
-            Self::Flip { .. } => "flip",
+            Self::Route { .. } => "route",
             Self::Confirm { .. } => "confirm",
             Self::Bake { .. } => "bake",
             Self::Drain { .. } => "drain",
@@ -133,9 +161,9 @@ impl fmt::Display for Step {
                 release: Some(release),
             } => write!(f, "pin {release} to {color}"),
             Self::Pin { color, release: None } => write!(f, "pin nothing to {color}"),
-            Self::Start { color } => write!(f, "start {color} and wait until it is healthy"),
-            Self::Stop { color } => write!(f, "stop {color}"),
-            Self::Verify { color } => write!(f, "verify {color}"),
+            Self::Start { color, .. } => write!(f, "start {color} and wait until it is healthy"),
+            Self::Stop { color, .. } => write!(f, "stop {color}"),
+            Self::Verify { color, .. } => write!(f, "verify {color}"),
             Self::Enable { color } => write!(f, "enable {color} for boot"),
             Self::Disable { color } => write!(f, "disable {color} for boot"),
             Self::Promote { expected, to, release } => {
@@ -150,10 +178,10 @@ impl fmt::Display for Step {
                 "defer the promote of {to} with {release}: the store learns of it when it is back"
             ),
             Self::Recall => f.write_str("recall the deferred promote"),
-            Self::Flip { to: Some(to) } => write!(f, "flip nginx to {to}"),
-            Self::Flip { to: None } => write!(f, "flip nginx to no color"),
-            Self::Confirm { color } => write!(f, "confirm through nginx that {color} answers"),
-            Self::Bake { color, duration } => write!(f, "bake: watch {color} for {duration:?}"),
+            Self::Route { to: Route::To(to) } => write!(f, "route all new requests to {to}"),
+            Self::Route { to: Route::None } => write!(f, "route requests to no color"),
+            Self::Confirm { color, .. } => write!(f, "confirm through nginx that {color} answers"),
+            Self::Bake { color, duration, .. } => write!(f, "bake: watch {color} for {duration:?}"),
             Self::Drain { color, timeout } => write!(f, "drain {color}, {timeout:?} at most"),
         }
     }
@@ -164,7 +192,7 @@ impl fmt::Display for Step {
 pub struct PlannedStep {
     /// What to do.
     pub step: Step,
-    /// What takes it back, in this order; empty where there is nothing to take back.
+    /// What undoes it, in this order; empty where there is nothing to undo.
     pub undo: Vec<Step>,
     /// Why it is there, for people.
     pub reason: String,
@@ -183,7 +211,27 @@ pub enum OnFailure {
 }
 
 impl PlannedStep {
-    /// Whether a reboot takes the step's effect away, so that a switch which goes on after one does it again.
+    /// A step whose failure undoes everything up to it.
+    pub(super) fn undoable(step: Step, undo: impl IntoIterator<Item = Step>, reason: impl Into<String>) -> Self {
+        Self {
+            step,
+            undo: undo.into_iter().collect(),
+            reason: reason.into(),
+            on_failure: OnFailure::Undo,
+        }
+    }
+
+    /// A step past the point of no return.
+    pub(super) fn forward(step: Step, reason: impl Into<String>) -> Self {
+        Self {
+            step,
+            undo: Vec::new(),
+            reason: reason.into(),
+            on_failure: OnFailure::Retry,
+        }
+    }
+
+    /// Whether a reboot undoes the step's effect, so that a switch which is resumed after one does it again.
     pub fn is_volatile(&self) -> bool {
         matches!(self.step, Step::Start { .. })
     }

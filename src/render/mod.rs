@@ -19,6 +19,9 @@ use crate::model::{App, Color, DockerSettings, Invalid, Release, ReleaseId, Unre
 pub use site::version as site_version;
 pub use support::support;
 
+/// The version of an environment file.
+pub const ENVIRONMENT_VERSION: u32 = 2;
+
 /// The template unit of an app, `APP@.service`, sealed. `bgctl` is the program that checks the health, `docker` the
 /// client and engine of a container.
 ///
@@ -51,13 +54,13 @@ pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<S
     let environment = environment::Environment::new(app, color, release).wrap_err_with(fail)?;
     // askama takes the newline at the end of a template away.
     let text = environment.render().wrap_err_with(fail)? + "\n";
-    Ok(sealed::text_with_sum(&text))
+    Ok(sealed::text_with_sum(&text, ENVIRONMENT_VERSION))
 }
 
 /// The release that an environment file pins. Fails where it is not as [`environment`] wrote it; what an earlier bgctl wrote
 /// has no sum, and then only its first line must be right.
 pub fn pinned_release(bytes: &[u8]) -> Result<ReleaseId, Unreadable> {
-    let (text, _) = sealed::read_text(bytes)?;
+    let (text, _) = sealed::read_text(bytes, ENVIRONMENT_VERSION)?;
     let first = text.lines().next().and_then(|line| line.strip_prefix("BGCTL_RELEASE="));
     first
         .and_then(|value| ReleaseId::parse(value).ok())

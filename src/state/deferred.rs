@@ -7,6 +7,9 @@ use crate::files;
 use crate::host::layout::Layout;
 use crate::model::{AppName, Cursor, Revision, Stored, host, sealed};
 
+/// The version of the file.
+pub const VERSION: u32 = 2;
+
 /// What the store is to learn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
@@ -55,7 +58,7 @@ impl Journal {
         let Some(bytes) = files::read_bytes(&self.path)? else {
             return Ok(None);
         };
-        Ok(sealed::read_record(&bytes).map_err(|error| error.at(&self.path, &self.app))?)
+        Ok(sealed::read_record(&bytes, VERSION).map_err(|error| error.at(&self.path, &self.app))?)
     }
 
     /// Where.
@@ -99,7 +102,7 @@ impl Journal {
     }
 
     fn write(&self, deferred: &Deferred) -> eyre::Result<()> {
-        files::write(&self.path, sealed::record(deferred)?, 0o644)
+        files::write(&self.path, sealed::record(deferred, VERSION)?, 0o644)
     }
 }
 

@@ -4,13 +4,16 @@ use crate::files;
 use crate::host::layout::Layout;
 use crate::model::{AppName, Known, StoreSettings, Stored, sealed};
 
+/// The version of the file.
+pub const VERSION: u32 = 2;
+
 /// What is known; none where nothing is. Fails where the file cannot be read.
 pub fn read(layout: &Layout, app: &AppName) -> eyre::Result<Option<Known>> {
     let path = layout.known_cursor(app);
     let Some(bytes) = files::read_bytes(&path)? else {
         return Ok(None);
     };
-    Ok(sealed::read_record(&bytes).map_err(|error| error.at(path, app))?)
+    Ok(sealed::read_record(&bytes, VERSION).map_err(|error| error.at(path, app))?)
 }
 
 /// Writes down what was seen just now, where cursors live elsewhere. Nothing fails for not being able to.
@@ -29,5 +32,5 @@ fn write(layout: &Layout, app: &AppName, seen: &Stored) -> eyre::Result<()> {
         at: jiff::Timestamp::now(),
     };
     // What a power cut takes away of it is found out again.
-    files::write_unsynced(&layout.known_cursor(app), sealed::record(&known)?, 0o644)
+    files::write_unsynced(&layout.known_cursor(app), sealed::record(&known, VERSION)?, 0o644)
 }

@@ -8,6 +8,9 @@ use crate::render;
 use crate::files;
 use crate::host::layout::Layout;
 
+/// The version of a release's record.
+const VERSION: u32 = 2;
+
 /// The release that is pinned to a port: what its instance runs from its next start on.
 pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option<ReleaseId>> {
     let path = layout.env_file(app, port);
@@ -55,7 +58,7 @@ impl Releases {
     pub fn read(&self, id: &ReleaseId) -> eyre::Result<Release> {
         let path = self.path(id);
         let read = match files::read_bytes(&path)? {
-            Some(bytes) => sealed::read_record(&bytes),
+            Some(bytes) => sealed::read_record(&bytes, VERSION),
             None => Err(Unreadable::Damaged("there is no such file".to_owned())),
         };
         let release: Release = read.map_err(|error| error.at(&path, &self.app))?;
@@ -71,7 +74,7 @@ impl Releases {
     pub fn add(&self, release: &Release) -> eyre::Result<()> {
         let path = self.path(&release.id);
         if !path.exists() {
-            files::write_unsynced(&path, sealed::record(release)?, 0o600)?;
+            files::write_unsynced(&path, sealed::record(release, VERSION)?, 0o600)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::io::{Seek as _, Write as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
 
-use crate::journal::{Entry, Event, Head, Next, Record};
+use crate::journal::{self, Entry, Event, Head, Next, Record};
 use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId, Unreadable, sealed};
 use crate::plan::Plan;
 
@@ -68,7 +68,7 @@ impl Switches {
     /// before anything is done ([`Switches::resume`]), so that nobody waits twice for it.
     pub fn begin(&self, plan: &Plan) -> eyre::Result<()> {
         let head = Head {
-            version: sealed::VERSION,
+            version: journal::VERSION,
             opened: jiff::Timestamp::now(),
             plan: plan.clone(),
         };

@@ -16,6 +16,9 @@ use super::SetError;
 use crate::files::{self, folder::Folder};
 use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored, Unreadable, sealed};
 
+/// The version of such a file.
+const VERSION: u32 = 2;
+
 const FILE: &str = "cursor.json";
 /// The most that such a file may have, bytes; bgctl's own have a few hundred.
 const MOST: u64 = 1 << 20;
@@ -180,7 +183,7 @@ fn read(folder: &Utf8Path) -> eyre::Result<Option<Stored>> {
     let read = match files::read_at_most(&path, MOST) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => Err(Unreadable::Damaged(error.to_string())),
-        Ok(text) => sealed::read_record(&text),
+        Ok(text) => sealed::read_record(&text, VERSION),
     };
     let record: Record = match read {
         Ok(record) => record,
@@ -203,5 +206,5 @@ fn write(folder: &Utf8Path, stored: &Stored, ports: ByColor<Port>) -> eyre::Resu
         revision: stored.revision,
         ports,
     };
-    files::write(&folder.join(FILE), sealed::record(&record)?, 0o644)
+    files::write(&folder.join(FILE), sealed::record(&record, VERSION)?, 0o644)
 }

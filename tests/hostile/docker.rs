@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bgctl::model::{ImageRef, PinnedImage};
+use bgctl::model::{ImageRef, ResolvedImage};
 use bgctl::runtime::docker::Docker;
 use camino::Utf8PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -89,13 +89,13 @@ fn assert_plain(reference: &ImageRef) {
 }
 
 /// What runs is named by a digest, in the repository that was asked for.
-fn assert_pinned(reference: &ImageRef, pinned: &PinnedImage) {
+fn assert_pinned(reference: &ImageRef, pinned: &ResolvedImage) {
     let digest = match pinned {
-        PinnedImage::Registry { repository, digest } => {
+        ResolvedImage::Registry { repository, digest } => {
             assert_eq!(repository.as_str(), reference.repository());
             digest
         }
-        PinnedImage::Local { id } => id,
+        ResolvedImage::Local { id } => id,
     };
     assert_plain(&ImageRef::parse(pinned.to_string()).unwrap());
     assert_eq!(digest.as_str().len(), "sha256:".len() + 64);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bgctl::config::manifest::{self, masked};
-use bgctl::model::{Digest, Pinned, PinnedImage, Release, ReleaseId, Runtime};
+use bgctl::model::{Digest, Release, ReleaseId, Resolved, ResolvedImage, Runtime};
 
 use super::rendered;
 
@@ -52,13 +52,13 @@ fn assert_masked(text: &str) {
 /// The first release of an app, as a switch would make it.
 fn release(app: &bgctl::model::App) -> Release {
     let pinned = match &app.run.runtime {
-        Runtime::Docker(docker) => Pinned::Image {
+        Runtime::Docker(docker) => Resolved::Image {
             reference: docker.image.clone(),
-            image: PinnedImage::Local {
+            image: ResolvedImage::Local {
                 id: Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap(),
             },
         },
-        Runtime::Program(program) => Pinned::Program(program.path.clone()),
+        Runtime::Program(program) => Resolved::Program(program.path.clone()),
     };
     let (id, created) = (ReleaseId::numbered(1), jiff::Timestamp::UNIX_EPOCH);
     Release::new(app, id, created, pinned, BTreeMap::new()).unwrap()

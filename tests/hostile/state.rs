@@ -4,7 +4,8 @@ use bgctl::config::manifest;
 use bgctl::journal::Record;
 use bgctl::model::{App, Known, Release, sealed};
 use bgctl::render::{self, seal};
-use bgctl::state::deferred::Deferred;
+use bgctl::state::deferred::{self, Deferred};
+use bgctl::state::known;
 
 use super::rendered;
 
@@ -31,13 +32,19 @@ pub fn check(data: &[u8]) {
         Ok((record, whole)) => assert_journal(data, &record, whole),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
-    if let Ok(known) = sealed::read_record::<Known>(data) {
-        let again = sealed::record(&known).unwrap();
-        assert_eq!(sealed::read_record::<Known>(again.as_bytes()).unwrap(), known);
+    if let Ok(known) = sealed::read_record::<Known>(data, known::VERSION) {
+        let again = sealed::record(&known, known::VERSION).unwrap();
+        assert_eq!(
+            sealed::read_record::<Known>(again.as_bytes(), known::VERSION).unwrap(),
+            known
+        );
     }
-    if let Ok(deferred) = sealed::read_record::<Deferred>(data) {
-        let again = sealed::record(&deferred).unwrap();
-        assert_eq!(sealed::read_record::<Deferred>(again.as_bytes()).unwrap(), deferred);
+    if let Ok(deferred) = sealed::read_record::<Deferred>(data, deferred::VERSION) {
+        let again = sealed::record(&deferred, deferred::VERSION).unwrap();
+        assert_eq!(
+            sealed::read_record::<Deferred>(again.as_bytes(), deferred::VERSION).unwrap(),
+            deferred
+        );
         assert_eq!(deferred.stored().is_some(), !deferred.moves.is_empty());
     }
     if let Ok(text) = std::str::from_utf8(data) {

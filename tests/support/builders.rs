@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bgctl::model::{
     ActiveState, App, AppName, Artifact, ByColor, Check, Color, Cursor, Drain, HealthCheck, InstanceState, Listen,
-    Observed, Port, Program, Release, ReleaseId, Revision, Run, Runtime, ServerName, Site, Stored, SwitchId, Verify,
+    Observed, Port, Program, Release, ReleaseId, Revision, Route, Run, Runtime, ServerName, Site, Stored, SwitchId,
+    Verify,
 };
 
 /// The app `shop`: no verify commands, no bake, 30 s to drain.
@@ -89,7 +90,7 @@ pub fn fresh() -> Observed {
             cursor: Cursor::default(),
             revision: Revision(1),
         }),
-        serving: None,
+        route: Route::None,
         instances: ByColor::default(),
         releases: Vec::new(),
         previous: None,
@@ -110,7 +111,7 @@ pub fn serving(color: Color) -> Observed {
             },
             revision: Revision(41),
         }),
-        serving: Some(color),
+        route: Route::To(color),
         releases: vec![release("r1")],
         ..fresh()
     };

@@ -29,22 +29,20 @@ fn instance() -> impl Strategy<Value = InstanceState> {
 
 /// An installed app in any state, with `r0` as its previous release; what is true of it need not make sense.
 pub fn observed() -> impl Strategy<Value = Observed> {
-    (color(), color(), instance(), instance(), 1..100_i64).prop_map(|(active, serving, blue, green, revision)| {
-        Observed {
-            cursor: Some(Stored {
-                cursor: Cursor {
-                    active,
-                    release: active.map(|_| id("r1")),
-                    moved_by: None,
-                },
-                revision: Revision(revision),
-            }),
-            serving,
-            instances: ByColor { blue, green },
-            releases: ["r0", "r1", "r2"].map(release).into(),
-            previous: Some(id("r0")),
-            ..fresh()
-        }
+    (color(), color(), instance(), instance(), 1..100_i64).prop_map(|(active, route, blue, green, revision)| Observed {
+        cursor: Some(Stored {
+            cursor: Cursor {
+                active,
+                release: active.map(|_| id("r1")),
+                moved_by: None,
+            },
+            revision: Revision(revision),
+        }),
+        route: route.into(),
+        instances: ByColor { blue, green },
+        releases: ["r0", "r1", "r2"].map(release).into(),
+        previous: Some(id("r0")),
+        ..fresh()
     })
 }
 

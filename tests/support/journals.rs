@@ -1,6 +1,6 @@
 //! Any journal.
 
-use bgctl::journal::{Event, Failure};
+use bgctl::journal::{Baseline, Event, Failure};
 use proptest::prelude::*;
 
 /// Any event, of a step that there is or not.
@@ -16,6 +16,10 @@ pub fn event() -> impl Strategy<Value = Event> {
         2 => (0..3).prop_map(|boot| Event::Resumed { boot: format!("boot-{boot}") }),
         6 => step.clone().prop_map(|step| Event::Started { step }),
         6 => step.clone().prop_map(move |step| Event::Done { step, note: note.clone() }),
+        1 => step.clone().prop_map(|step| Event::Watched {
+            step,
+            baseline: Baseline { invocation: Some("1f".to_owned()), restarts: 2, boottime_ms: 7 },
+        }),
         2 => (step.clone(), any::<bool>()).prop_map(move |(step, untouched)| Event::Failed { step, untouched, failure: failure("it failed") }),
         1 => Just(Event::AbortRequested),
         3 => step.clone().prop_map(|step| Event::UndoStarted { step }),

@@ -58,7 +58,7 @@ impl Case<'_> {
         let release = Some(&plan.release);
         let demand = |holds, rule| self.demand(holds, rule, site);
         demand(
-            world.flag == Some(plan.to),
+            world.route.serves(plan.to),
             "done: nginx sends requests to the new color",
         );
         demand(
@@ -82,7 +82,7 @@ impl Case<'_> {
             );
         }
         self.judge_meddled(site);
-        let stops = |step: &Step| *step == Step::Stop { color: old };
+        let stops = |step: &Step| matches!(step, Step::Stop { color, .. } if *color == old);
         let stopped = world.running.get(old).is_none();
         if plan.steps.iter().any(|planned| stops(&planned.step)) {
             demand(stopped, "done: the old color is stopped");
@@ -95,7 +95,7 @@ impl Case<'_> {
     fn judge_rolled_back(&self, site: &Site) {
         let (world, before) = (&site.world, self.before);
         let demand = |holds, rule| self.demand(holds, rule, site);
-        demand(world.flag == before.flag, "rolled back: nginx's flag");
+        demand(world.route == before.route, "rolled back: where nginx sends requests");
         demand(world.pinned == before.pinned, "rolled back: what is pinned");
         demand(world.enabled == before.enabled, "rolled back: what is enabled");
         if !world.meddled {
@@ -118,8 +118,8 @@ impl Case<'_> {
     /// ends what is not.
     fn runs_as_before(&self, world: &World, color: Color) -> bool {
         let (now, then) = (world.running.get(color), self.before.running.get(color));
-        let stop = Step::Stop { color };
-        let taken = color == self.plan.to && self.plan.steps.iter().any(|planned| planned.step == stop);
+        let stops = |step: &Step| matches!(step, Step::Stop { color: other, .. } if *other == color);
+        let taken = color == self.plan.to && self.plan.steps.iter().any(|planned| stops(&planned.step));
         let booted = world.boot > 0;
         let starts = *self.before.enabled.get(color);
         now == then

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgctl::model::{ActiveState, App, Color, Observed};
+use bgctl::model::{ActiveState, App, Color, Observed, Route};
 use bgctl::plan::{self, Plan};
 
 use crate::builders::{app, fresh, id, instance, release, serving, serving_beside, state, with_previous};
@@ -85,16 +85,16 @@ fn rollbacks() -> Vec<Scenario> {
     ]
 }
 
-/// The cursor, nginx's flag and what runs do not fit each other: a hand at work, or a store that was restored.
+/// The cursor, the route and what runs do not fit each other: a hand at work, or a store that was restored.
 fn disagreements() -> Vec<Scenario> {
     let app = app();
     let both = || serving_beside(Color::Blue, state(ActiveState::Active, true, Some("r0")));
-    let flag_green = Observed {
-        serving: Some(Color::Green),
+    let route_green = Observed {
+        route: Route::To(Color::Green),
         ..both()
     };
-    let flag_none = Observed {
-        serving: None,
+    let route_none = Observed {
+        route: Route::None,
         ..serving(Color::Blue)
     };
     let cursor_none = Observed {
@@ -106,8 +106,8 @@ fn disagreements() -> Vec<Scenario> {
     let mut down = serving(Color::Blue);
     *instance(&mut down, Color::Blue) = state(ActiveState::Failed, true, Some("r1"));
     vec![
-        switch_to("cursor blue, nginx green", &app, flag_green),
-        switch_to("cursor blue, nginx none", &app, flag_none),
+        switch_to("cursor blue, nginx green", &app, route_green),
+        switch_to("cursor blue, nginx none", &app, route_none),
         switch_to("cursor none, nginx blue", &app, cursor_none),
         switch_to("first switch, green is up", &app, leftover),
         switch_to("the serving color is down", &app, down),

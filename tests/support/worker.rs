@@ -5,9 +5,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use bgctl::engine::{self, Effects, Outcome};
-use bgctl::journal::{Entry, Event};
-use bgctl::model::{NotDone, Observed};
+use bgctl::engine::{self, Effects, Outcome, StepError};
+use bgctl::journal::{Baseline, Entry, Event};
 use bgctl::plan::{OnFailure, Plan, Step};
 
 use crate::world::{Broken, Violation, World};
@@ -166,7 +165,11 @@ impl Worker<'_> {
 
 /// Nothing runs before its event is on record.
 fn announced(plan: &Plan, journal: &[Event], step: &Step) -> Result<(), Violation> {
-    let on_record = match journal.last() {
+    let last = journal
+        .iter()
+        .rev()
+        .find(|event| !matches!(event, Event::Watched { .. }));
+    let on_record = match last {
         Some(Event::Started { step: index }) => plan.steps[*index].step == *step,
         Some(Event::UndoStarted { step: index }) => plan.steps[*index].undo.contains(step),
         _ => false,
@@ -187,11 +190,26 @@ pub fn is_past_return(plan: &Plan, journal: &[Event]) -> bool {
 }
 
 impl Effects for Worker<'_> {
-    async fn observe(&self) -> eyre::Result<Observed> {
-        Err(eyre::eyre!("a worker does not observe"))
+    async fn baseline(&self, step: &Step) -> Option<Baseline> {
+        let watched = matches!(step, Step::Bake { .. });
+        watched.then_some(Baseline {
+            invocation: None,
+            restarts: 0,
+            boottime_ms: 0,
+        })
     }
 
-    async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
+    async fn perform(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        baseline: Option<&Baseline>,
+    ) -> Result<Option<String>, StepError> {
+        let is_undo = matches!(self.site.borrow().journal.last(), Some(Event::UndoStarted { .. }));
+        assert!(
+            is_undo || baseline.is_some() == matches!(step, Step::Bake { .. }),
+            "{step}"
+        );
         let ended = match self.act(plan, step) {
             Ok(ended) => ended,
             Err(Violation(rule)) => panic!("{rule}\n{}\n{:#?}", self.site.borrow().story(plan), self.before),
@@ -199,8 +217,8 @@ impl Effects for Worker<'_> {
         self.moment();
         match ended {
             Ok(()) => Ok(None),
-            Err(REFUSED) => Err(NotDone::new(format!("cannot {step}"), eyre::eyre!(REFUSED)).into()),
-            Err(error) => Err(eyre::eyre!("cannot {step}: {error}")),
+            Err(REFUSED) => Err(StepError::Untouched(eyre::eyre!("cannot {step}: {REFUSED}"))),
+            Err(error) => Err(eyre::eyre!("cannot {step}: {error}").into()),
         }
     }
 
@@ -226,6 +244,7 @@ impl Site {
             Event::Resumed { boot } => format!("resumed in {boot}"),
             Event::AbortRequested => "abort requested".to_owned(),
             Event::Started { step } => format!("started {step}: {}", plan.steps[*step].step),
+            Event::Watched { step, .. } => format!("watched {step}"),
             Event::Done { step, .. } => format!("done {step}"),
             Event::Failed { step, failure, .. } => format!("failed {step}: {}", failure.error),
             Event::UndoStarted { step } => format!("undo started {step}: {:?}", plan.steps[*step].undo),

@@ -1,6 +1,6 @@
 //! A host that is nothing but its state, changed by steps as a real one would be, and judged after every one of them.
 
-use bgctl::model::{ByColor, Color, Cursor, Observed, ReleaseId, Revision};
+use bgctl::model::{ByColor, Color, Cursor, Observed, ReleaseId, Revision, Route};
 use bgctl::plan::{Plan, Step};
 
 /// What is true of a host; also what survives the death of a worker.
@@ -10,8 +10,8 @@ pub struct World {
     pub cursor: Cursor,
     /// Its revision.
     pub revision: Revision,
-    /// The color that nginx sends requests to.
-    pub flag: Option<Color>,
+    /// Where nginx sends requests.
+    pub route: Route,
     /// What starts in a color.
     pub pinned: ByColor<Option<ReleaseId>>,
     /// What runs in a color, and is healthy.
@@ -71,7 +71,7 @@ impl World {
         Self {
             cursor: stored.cursor,
             revision: stored.revision,
-            flag: observed.serving,
+            route: observed.route,
             pinned: pair(&|color| observed.instances.get(color).pinned.clone()),
             running: pair(&running),
             enabled: ByColor {
@@ -92,7 +92,7 @@ impl World {
     pub fn reboot(&mut self) {
         self.boot += 1;
         for color in Color::BOTH {
-            let comes_back = *self.enabled.get(color) && !self.fails(&Step::Start { color });
+            let comes_back = *self.enabled.get(color) && !self.fails_to_start(color);
             *of(&mut self.running, color) = self.pinned.get(color).clone().filter(|_| comes_back);
             *of(&mut self.dark, color) = self.running.get(color).is_none();
         }
@@ -118,6 +118,11 @@ impl World {
         self.broken.as_ref().is_some_and(|broken| broken.step == *step)
     }
 
+    fn fails_to_start(&self, color: Color) -> bool {
+        let broken = self.broken.as_ref().map(|broken| &broken.step);
+        matches!(broken, Some(Step::Start { color: other, .. }) if *other == color)
+    }
+
     /// Performs a step, unless it is broken.
     pub fn perform(&mut self, plan: &Plan, step: &Step) -> Performed {
         let late = self.broken.as_ref().is_some_and(|broken| broken.late);
@@ -130,7 +135,7 @@ impl World {
 
     /// What a step does to the host.
     pub fn effect(&mut self, plan: &Plan, step: &Step) -> Performed {
-        let serves = |color: Color| self.flag == Some(color);
+        let serves = |color: Color| self.route.serves(color);
         match step {
             Step::Pin { color, release } => {
                 let running = self.running.get(*color);
@@ -139,32 +144,32 @@ impl World {
                 }
                 release.clone_into(of(&mut self.pinned, *color));
             }
-            Step::Start { color } if self.running.get(*color).is_some() => {}
-            Step::Start { color } => match self.pinned.get(*color).clone() {
+            Step::Start { color, .. } if self.running.get(*color).is_some() => {}
+            Step::Start { color, .. } => match self.pinned.get(*color).clone() {
                 None => return Ok(Err("nothing is pinned")),
                 pinned => *of(&mut self.running, *color) = pinned,
             },
-            Step::Stop { color } | Step::Disable { color } | Step::Drain { color, .. } if serves(*color) => {
+            Step::Stop { color, .. } | Step::Disable { color } | Step::Drain { color, .. } if serves(*color) => {
                 return violation(format!("{step} while it serves"));
             }
-            Step::Stop { color } => *of(&mut self.running, *color) = None,
+            Step::Stop { color, .. } => *of(&mut self.running, *color) = None,
             Step::Drain { .. } => {}
             Step::Enable { color } => *of(&mut self.enabled, *color) = true,
             Step::Disable { color } => *of(&mut self.enabled, *color) = false,
-            Step::Verify { color } | Step::Bake { color, .. } => return self.look_at(plan, *color),
-            Step::Confirm { color } if serves(*color) => return self.look_at(plan, *color),
+            Step::Verify { color, .. } | Step::Bake { color, .. } => return self.look_at(plan, *color),
+            Step::Confirm { color, .. } if serves(*color) => return self.look_at(plan, *color),
             Step::Confirm { .. } => return Ok(Err("nginx answers with another color")),
             Step::Promote { expected, to, release } | Step::Defer { expected, to, release } => {
                 return self.promote(plan, *expected, *to, release);
             }
             Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()),
             Step::Recall => self.recall(plan),
-            Step::Flip { to: Some(to) } if *to == plan.to => {
+            Step::Route { to: Route::To(to) } if *to == plan.to => {
                 self.look_at(plan, *to)?
                     .map_err(|_| Violation(format!("{step} while it is down")))?;
-                self.flag = Some(*to);
+                self.route = Route::To(*to);
             }
-            Step::Flip { to } => self.flag = *to,
+            Step::Route { to } => self.route = *to,
         }
         Ok(Ok(()))
     }
@@ -229,7 +234,7 @@ impl World {
         for color in Color::BOTH {
             *of(&mut self.dark, color) &= self.running.get(color).is_none();
         }
-        let Some(color) = self.flag else { return Ok(()) };
+        let Some(color) = self.route.color() else { return Ok(()) };
         let running = self.running.get(color).as_ref();
         let promised = match before.running.get(color).as_ref() {
             _ if color == plan.to => Some(&plan.release),
@@ -239,7 +244,7 @@ impl World {
         if running != promised && !self.dark.get(color) {
             return violation(format!("{color} serves and runs {running:?}, not {promised:?}"));
         }
-        if !self.enabled.get(color) && (before.flag != self.flag || *before.enabled.get(color)) {
+        if !self.enabled.get(color) && (before.route != self.route || *before.enabled.get(color)) {
             return violation(format!("{color} serves and does not come back after a reboot"));
         }
         Ok(())

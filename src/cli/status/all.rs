@@ -61,7 +61,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let states: HashMap<_, _> = units.into_iter().map(|listed| (listed.unit, listed.active)).collect();
     let mut lines = Vec::new();
     for app in apps {
-        let serving = flag::read(&layout.flag_dir(&app))?;
+        let serving = flag::read(&layout.flag_dir(&app))?.color();
         let known = match &cursors {
             Ok(_) => None,
             Err(_) => known::read(layout, &app).ok().flatten(),

@@ -124,7 +124,7 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
         CursorFact::Missing | CursorFact::Broken(_) => None,
     };
     let nginx_answers = facts.nginx.is_ok();
-    let serving = facts.nginx.as_ref().copied().unwrap_or_default();
+    let serving = facts.nginx.as_ref().copied().unwrap_or_default().color();
     let active = cursor.as_ref().and_then(|cursor| cursor.cursor.active);
     let mut colors = Vec::new();
     for color in Color::BOTH {

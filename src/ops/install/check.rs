@@ -5,7 +5,7 @@ use eyre::WrapErr as _;
 use crate::host::connections;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{App, Artifact, ByColor, Color, Hinted, Invalid, Port, Runtime, UnitName};
+use crate::model::{App, Artifact, ByColor, Color, Hinted, Invalid, Port, Route, Runtime, UnitName};
 use crate::proxy::nginx::flag;
 use crate::state::releases::{self, Releases};
 
@@ -90,7 +90,7 @@ async fn check_old_ports(
     let serving = if flag_dir.is_dir() {
         flag::read(&flag_dir)?
     } else {
-        None
+        Route::None
     };
     for color in Color::BOTH {
         let (before, after) = (*old.get(color), *app.ports.get(color));
@@ -104,7 +104,7 @@ async fn check_old_ports(
             format!("{unit} starts at boot")
         } else if let Some(release) = releases::pinned(layout, &app.name, before)? {
             format!("release {release} is pinned to it")
-        } else if active == Some(color) || serving == Some(color) {
+        } else if active == Some(color) || serving.serves(color) {
             format!("{color} is active")
         } else {
             continue;

@@ -15,6 +15,9 @@ pub use put::{Put, make_state, put, put_below};
 pub use remove::{Remove, remove};
 pub use rendered::{Alien, Change, Files, alien};
 
+/// The version of the copy of a manifest.
+pub const MANIFEST_VERSION: u32 = 2;
+
 /// Why an installation or its removal did not come to its end.
 #[derive(Debug)]
 pub enum Failed {
@@ -39,7 +42,7 @@ pub fn app(layout: &Layout, name: &AppName) -> eyre::Result<App> {
     let Some(bytes) = files::read_bytes(&path)? else {
         return config::manifest::read(&layout.manifest(name));
     };
-    let (text, is_sealed) = sealed::read_text(&bytes).map_err(|error| error.at(&path, name))?;
+    let (text, is_sealed) = sealed::read_text(&bytes, MANIFEST_VERSION).map_err(|error| error.at(&path, name))?;
     let parsed = config::manifest::parse(text, path.as_str());
     // It was right when it was installed. Where it has no sum that says so, it is not what it was.
     parsed.map_err(|error| {
@@ -60,7 +63,7 @@ fn manifest_text(layout: &Layout, app: &AppName) -> eyre::Result<String> {
     let Some(bytes) = files::read_bytes(&path)? else {
         return config::read_text(&layout.manifest(app));
     };
-    let (text, _) = sealed::read_text(&bytes).map_err(|error| error.at(&path, app))?;
+    let (text, _) = sealed::read_text(&bytes, MANIFEST_VERSION).map_err(|error| error.at(&path, app))?;
     Ok(text.to_owned())
 }
 
@@ -71,7 +74,7 @@ pub fn restore_manifest(layout: &Layout, app: &AppName) -> eyre::Result<bool> {
     let (Some(bytes), Some(written)) = (files::read_bytes(&path)?, files::read(&source)?) else {
         return Ok(false);
     };
-    let whole = sealed::text_with_sum(&written);
+    let whole = sealed::text_with_sum(&written, MANIFEST_VERSION);
     let is_line = |line: &&str| bytes.starts_with(format!("{line}\n").as_bytes());
     let is_known = whole.lines().next().as_ref().is_some_and(is_line) || bytes.ends_with(written.as_bytes());
     if !is_known || app_of(&bytes).is_some() {
@@ -83,7 +86,7 @@ pub fn restore_manifest(layout: &Layout, app: &AppName) -> eyre::Result<bool> {
 
 /// What a copy says, if it can be used.
 fn app_of(bytes: &[u8]) -> Option<App> {
-    let (text, _) = sealed::read_text(bytes).ok()?;
+    let (text, _) = sealed::read_text(bytes, MANIFEST_VERSION).ok()?;
     config::manifest::parse(text, "").ok()
 }
 
@@ -96,7 +99,7 @@ pub fn is_edited(layout: &Layout, app: &AppName) -> eyre::Result<bool> {
 /// The manifest as it was installed; none where there is no copy, or one that is damaged.
 fn installed_text(layout: &Layout, app: &AppName) -> eyre::Result<Option<String>> {
     let bytes = files::read_bytes(&layout.installed_manifest(app))?;
-    let text = bytes.as_deref().map(sealed::read_text);
+    let text = bytes.as_deref().map(|bytes| sealed::read_text(bytes, MANIFEST_VERSION));
     Ok(text.and_then(Result::ok).map(|(text, _)| text.to_owned()))
 }
 

@@ -18,7 +18,7 @@ use super::{Failed, installed};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName, Color, Settings, UnitName};
+use crate::model::{App, AppName, Color, Route, Settings, UnitName};
 use crate::ops::leftovers;
 use crate::proxy::nginx::flag;
 use crate::proxy::nginx::{Nginx, Proof};
@@ -94,7 +94,7 @@ impl Put<'_> {
             app: &app.name,
             site: &app.site,
             socket: &layout.socket(&app.name),
-            color: flag::read(&layout.flag_dir(&app.name))?,
+            route: flag::read(&layout.flag_dir(&app.name))?,
             version: render::site_version(&files.site.new),
         };
         let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
@@ -200,7 +200,7 @@ fn write_state(layout: &Layout, app: &AppName) -> eyre::Result<()> {
         files::ensure_dir(folder, 0o700)?;
     }
     if is_new {
-        flag::set(&layout.flag_dir(app), None)?;
+        flag::set(&layout.flag_dir(app), Route::None)?;
     }
     Ok(())
 }
@@ -225,11 +225,15 @@ mod tests {
         let folder = layout.flag_dir(&app);
         files::ensure_dir(&folder, 0o755).unwrap();
         write_state(&layout, &app).unwrap();
-        assert_eq!(flag::read(&folder).unwrap(), None);
+        assert_eq!(flag::read(&folder).unwrap(), Route::None);
 
-        flag::set(&folder, Some(Color::Green)).unwrap();
+        flag::set(&folder, Route::To(Color::Green)).unwrap();
         fs_err::write(layout.app(&app).join("9002.env"), "BGCTL_RELEASE=r1\n").unwrap();
         write_state(&layout, &app).unwrap();
-        assert_eq!(flag::read(&folder).unwrap(), Some(Color::Green), "something may run");
+        assert_eq!(
+            flag::read(&folder).unwrap(),
+            Route::To(Color::Green),
+            "something may run"
+        );
     }
 }

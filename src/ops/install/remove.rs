@@ -10,7 +10,7 @@ use super::{Failed, installed};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
-use crate::model::{App, Color, Settings, UnitName};
+use crate::model::{App, Color, Route, Settings, UnitName};
 use crate::ops::leftovers;
 use crate::proxy::nginx::flag;
 use crate::proxy::nginx::{self, Nginx};
@@ -58,7 +58,7 @@ impl Remove<'_> {
         let flag_dir = layout.flag_dir(name);
         if flag_dir.is_dir() {
             // Installed again it answers 503, and never with what is about to be stopped.
-            flag::set(&flag_dir, None)?;
+            flag::set(&flag_dir, Route::None)?;
         }
         for color in Color::BOTH {
             self.stop(&UnitName::instance(name, *self.app.ports.get(color))).await?;

@@ -69,7 +69,11 @@ impl Files {
                 )
                 .collect::<eyre::Result<_>>()?,
             manifest: Change::of(layout.manifest(name), manifest.to_owned(), 0o600)?,
-            installed: Change::of(layout.installed_manifest(name), sealed::text_with_sum(manifest), 0o600)?,
+            installed: Change::of(
+                layout.installed_manifest(name),
+                sealed::text_with_sum(manifest, super::MANIFEST_VERSION),
+                0o600,
+            )?,
         })
     }
 

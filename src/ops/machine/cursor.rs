@@ -5,8 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::Effects as _;
-use crate::model::{Claim, Color, Cursor, Hinted, NotDone, ReleaseId, Revision, Stored};
+use eyre::WrapErr as _;
+
+use crate::engine::{Effects as _, StepError};
+use crate::model::{Claim, Color, Cursor, Hinted, ReleaseId, Revision, Stored};
 use crate::plan::Plan;
 use crate::state::deferred::Journal;
 use crate::store::{ClaimError, SetError};
@@ -19,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Why a cursor did not move.
 enum Missed {
     /// The store said so, or was not asked.
-    Sure(eyre::Report),
+    Certain(eyre::Report),
     /// The store was not reached this time.
     Away(eyre::Report),
     /// It may have moved.
@@ -36,31 +38,33 @@ pub enum Published {
 }
 
 impl Machine {
-    /// Moves the cursor to `to`. That this switch did so before it was interrupted is as good. Fails with [`NotDone`] where
-    /// no attempt can have moved it.
+    /// Moves the cursor to `to`. That this switch did so before it was interrupted is as good. Errors with
+    /// [`StepError::Untouched`] where no attempt can have moved it.
     pub(super) async fn promote(
         &self,
         plan: &Plan,
         expected: Revision,
         to: Color,
         release: &ReleaseId,
-    ) -> eyre::Result<()> {
+    ) -> Result<(), StepError> {
         let cursor = moved(plan, to, release);
+        let message = || format!("cannot promote {to}");
         let mut is_open = false;
         loop {
             let error = match self.try_promote(plan, expected, &cursor).await {
                 Ok(revision) => {
+                    self.silent_since.take();
                     self.saw(Stored { cursor, revision });
                     return Ok(());
                 }
-                Err(Missed::Sure(error) | Missed::Away(error)) if !is_open => {
-                    return Err(NotDone::new(format!("cannot promote {to}"), error).into());
+                Err(Missed::Certain(error) | Missed::Away(error)) if !is_open => {
+                    return Err(StepError::Untouched(error.wrap_err(message())));
                 }
-                Err(Missed::Sure(error)) => return Err(error.wrap_err(format!("cannot promote {to}"))),
+                Err(Missed::Certain(error)) => return Err(error.wrap_err(message()).into()),
                 Err(Missed::Open(error) | Missed::Away(error)) => error,
             };
             is_open = true;
-            self.wait_for_store("promote", error).await?;
+            self.wait_for_store("promote", error).await.wrap_err_with(message)?;
         }
     }
 
@@ -70,7 +74,7 @@ impl Machine {
         let claim = claim_of(plan);
         let held = match self.door.hold(&claim).await {
             Ok(held) => held,
-            Err(ClaimError::Taken(by)) => return Err(Missed::Sure(taken(&by, plan))),
+            Err(ClaimError::Taken(by)) => return Err(Missed::Certain(taken(&by, plan))),
             Err(ClaimError::Failed(error)) => return Err(Missed::Away(error)),
         };
         let store = self.store().await.map_err(Missed::Away)?;
@@ -78,8 +82,8 @@ impl Machine {
         match set.await {
             Ok(revision) => Ok(revision),
             Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(now.revision),
-            Err(SetError::Conflict(now)) => Err(Missed::Sure(overtaken(now, plan))),
-            Err(SetError::Unclaimed(Some(by))) if by.by != claim.by => Err(Missed::Sure(taken(&by, plan))),
+            Err(SetError::Conflict(now)) => Err(Missed::Certain(overtaken(now, plan))),
+            Err(SetError::Unclaimed(Some(by))) if by.by != claim.by => Err(Missed::Certain(taken(&by, plan))),
             Err(SetError::Unclaimed(_)) => {
                 // It ended while this slept, and nobody has claimed the app since: what was planned on is there still.
                 self.door.forget(held).await;
@@ -101,8 +105,11 @@ impl Machine {
     ) -> eyre::Result<()> {
         loop {
             match self.try_demote(plan, expected, to, release).await {
-                Ok(()) => return Ok(()),
-                Err(Missed::Sure(error)) => return Err(error),
+                Ok(()) => {
+                    self.silent_since.take();
+                    return Ok(());
+                }
+                Err(Missed::Certain(error)) => return Err(error),
                 Err(Missed::Away(error) | Missed::Open(error)) => self.wait_for_store("undo: demote", error).await?,
             }
         }
@@ -137,7 +144,7 @@ impl Machine {
                 self.saw(Stored { cursor: back, revision });
                 Ok(())
             }
-            Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Missed::Sure(eyre::eyre!(
+            Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Missed::Certain(eyre::eyre!(
                 "cannot move the cursor back: it was moved at the same time"
             ))),
             Err(SetError::Refused(error)) => Err(Missed::Away(error)),
@@ -145,9 +152,11 @@ impl Machine {
         }
     }
 
-    /// Waits a moment before the store is asked again; fails with `error` where this worker has waited long enough.
+    /// Waits a moment before the store is asked again. Errors with `error` where it has been silent for longer than the settings
+    /// allow; each time that it answers, the count begins anew.
     async fn wait_for_store(&self, what: &str, error: eyre::Report) -> eyre::Result<()> {
-        let since = *self.waits_since.get_or_init(Instant::now);
+        let since = self.silent_since.get().unwrap_or_else(Instant::now);
+        self.silent_since.set(Some(since));
         if since.elapsed() >= self.settings.store.patience() {
             return Err(error);
         }

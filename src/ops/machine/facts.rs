@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
 use crate::files;
 use crate::host::systemd::UnitState;
-use crate::model::{AppName, ByColor, Color, ReleaseId, Stored, UnitName, Unreadable, sealed};
+use crate::model::{AppName, ByColor, Color, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
 use crate::ops::install::{self, Alien, Change, Files};
 use crate::proxy::nginx::{self, flag};
 use crate::render;
@@ -55,16 +55,16 @@ impl Machine {
             host: host_name()?,
             cursor,
             deferred,
-            has_flag: flags.is_dir(),
-            // Without any flag the site sends requests to blue.
-            flag: if flags.is_dir() {
+            has_route: flags.is_dir(),
+            // Without a flag the site sends requests to blue.
+            route: if flags.is_dir() {
                 flag::read(&flags)?
             } else {
-                Some(Color::Blue)
+                Route::To(Color::Blue)
             },
             nginx: nginx
                 .as_ref()
-                .map(|told| told.color)
+                .map(|told| told.route)
                 .map_err(|error| format!("{error:#}")),
             colors: ByColor {
                 blue: blue?,
@@ -137,7 +137,8 @@ impl Machine {
         };
         let path = self.layout.env_file(&self.app.name, self.port(color));
         let text = files::read(&path)?.unwrap_or_default();
-        let is_sealed = sealed::read_text(text.as_bytes()).is_ok_and(|(_, is_sealed)| is_sealed);
+        let is_sealed =
+            sealed::read_text(text.as_bytes(), render::ENVIRONMENT_VERSION).is_ok_and(|(_, is_sealed)| is_sealed);
         // What an earlier bgctl wrote can only be compared with what would be written now.
         let rendered = self.releases().read(&pinned).ok();
         let rendered = rendered.and_then(|release| render::environment(&self.app, color, &release).ok());

@@ -1,5 +1,6 @@
 //! The engine's effects on this machine: what each step does here.
 
+mod bake;
 mod claim;
 mod cursor;
 mod facts;
@@ -8,18 +9,17 @@ mod repair;
 mod traffic;
 mod verify;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use eyre::WrapErr as _;
 
-use crate::engine::Effects;
-use crate::journal::{Entry, Event};
+use crate::engine::{Effects, StepError};
+use crate::journal::{Baseline, Entry, Event};
 use crate::model::{
-    ActiveState, App, ByColor, Claim, Color, Cursor, CutOff, Hinted, InstanceState, Known, Observed, Port, Release,
-    ReleaseId, Revision, Settings, Stored, UnitName,
+    ActiveState, App, ByColor, Claim, Color, Cursor, HealthCheck, Hinted, InstanceState, Known, Observed, Port,
+    Release, ReleaseId, Revision, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::render;
@@ -50,8 +50,8 @@ pub struct Machine {
     door: Arc<claim::Door>,
     /// What this saw of the cursor last.
     seen: RefCell<Option<Stored>>,
-    /// Since when the store is waited for.
-    waits_since: OnceCell<Instant>,
+    /// Since when the store has not answered.
+    silent_since: Cell<Option<Instant>>,
     log: Option<Log>,
 }
 
@@ -68,7 +68,7 @@ impl Machine {
             systemd,
             door: Arc::new(door),
             seen: RefCell::default(),
-            waits_since: OnceCell::new(),
+            silent_since: Cell::default(),
             log: None,
         })
     }
@@ -89,7 +89,7 @@ impl Machine {
         self.door.store().await
     }
 
-    /// As [`Effects::observe`], and claims the app in the same moment. Fails with [`ClaimError`].
+    /// Looks at the app, for a plan, and claims it in the same moment. Errors with [`ClaimError`].
     pub async fn claim_and_observe(&self, claim: &Claim) -> Result<Observed, ClaimError> {
         let mut taken = None;
         let cursor = async {
@@ -108,7 +108,7 @@ impl Machine {
         }
     }
 
-    /// As [`Effects::observe`] without the store: the cursor says what this host serves, or what it last knew where it serves
+    /// As [`Machine::claim_and_observe`] without the store: the cursor says what this host serves, or what it last knew where it serves
     /// nothing, at the revision that it last knew.
     pub async fn observe_locally(&self) -> eyre::Result<Observed> {
         let name = &self.app.name;
@@ -130,7 +130,7 @@ impl Machine {
 
     /// A cursor that says what this host serves, at no revision.
     fn served(&self) -> eyre::Result<Stored> {
-        let active = flag::read(&self.flags())?;
+        let active = flag::read(&self.flags())?.color();
         let release = active.map(|color| self.pinned(color)).transpose()?.flatten();
         let cursor = Cursor {
             active,
@@ -160,7 +160,7 @@ impl Machine {
         let previous = switches.previous_release(active)?;
         Ok(Observed {
             cursor,
-            serving: flag::read(&self.flags())?,
+            route: flag::read(&self.flags())?,
             instances: ByColor { blue, green },
             releases: self.releases().list()?,
             previous,
@@ -221,19 +221,16 @@ impl Machine {
         files::write(&env_file, text.as_bytes(), 0o600)
     }
 
-    async fn start(&self, color: Color) -> eyre::Result<()> {
+    async fn start(&self, color: Color, health: &HealthCheck) -> eyre::Result<()> {
         let unit = self.unit(color);
-        let release = self
-            .pinned_release(color)
-            .wrap_err_with(|| format!("cannot start {unit}"))?;
         let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
         let started = async {
             // systemd takes the description while it starts the unit.
-            let start = self.systemd.start(&unit, release.health.deadline + systemd::JOB_MARGIN);
+            let start = self.systemd.start(&unit, health.deadline + systemd::JOB_MARGIN);
             let ((), started) = tokio::join!(self.describe(color), start);
             started?;
             // systemd leaves alone what runs, and what runs may hang; and a unit that somebody adapted may have no gate.
-            let mut health = release.health.clone();
+            let mut health = health.clone();
             if !was_up {
                 health.healthy_for = Duration::ZERO;
             }
@@ -272,56 +269,78 @@ impl Machine {
 
     async fn try_describe(&self, color: Color) -> eyre::Result<()> {
         let release = self.pinned(color)?;
-        let role = if flag::read(&self.flags())? == Some(color) {
-            "active"
-        } else {
-            "idle"
-        };
+        let is_active = flag::read(&self.flags())?.serves(color);
+        let role = if is_active { "active" } else { "idle" };
         let release = release.as_ref().map_or("no release", ReleaseId::as_str);
         let text = format!("{} {color} ({role}): {release}", self.app.name);
         self.systemd.describe(&self.unit(color), &text).await
     }
 
-    async fn stop(&self, color: Color) -> eyre::Result<()> {
+    async fn stop(&self, color: Color, timeout: Duration) -> eyre::Result<()> {
         let unit = self.unit(color);
-        if flag::read(&self.flags())? == Some(color) {
+        if flag::read(&self.flags())?.serves(color) {
             eyre::bail!("cannot stop {unit}: nginx sends requests to it");
         }
-        self.systemd
-            .stop(&unit, self.app.run.stop_timeout + systemd::JOB_MARGIN)
-            .await?;
+        self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;
         self.systemd.reset_failed(&unit).await
     }
 
-    async fn try_perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
+    async fn try_perform(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        baseline: Option<&Baseline>,
+    ) -> Result<Option<String>, StepError> {
         match step {
             Step::Pin { color, release } => self.pin(*color, release.as_ref())?,
-            Step::Start { color } => self.start(*color).await?,
-            Step::Stop { color } => self.stop(*color).await?,
-            Step::Verify { color } => verify::run(&self.app, *color, &self.pinned_release(*color)?).await?,
+            Step::Start { color, health } => self.start(*color, health).await?,
+            Step::Stop { color, timeout } => self.stop(*color, *timeout).await?,
+            Step::Verify {
+                color,
+                release,
+                commands,
+                timeout,
+            } => {
+                let app = &self.app;
+                verify::run(app, *color, release, commands, *timeout).await?;
+            }
             Step::Enable { color } => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Disable { color } => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Promote { expected, to, release } => self.promote(plan, *expected, *to, release).await?,
             Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()).await?,
             Step::Defer { expected, to, release } => self.defer(plan, *expected, *to, release)?,
             Step::Recall => self.recall(plan)?,
-            Step::Flip { to } => self.flip(*to).await?,
-            Step::Confirm { color } => self.confirm(*color).await?,
-            Step::Bake { color, duration } => self.bake(*color, *duration).await?,
-            Step::Drain { color, timeout } => return self.drain(*color, *timeout).await,
+            Step::Route { to } => self.route(*to).await?,
+            Step::Confirm { color, health } => self.confirm(*color, *health).await?,
+            Step::Bake {
+                color,
+                duration,
+                health,
+            } => self.bake(*color, *duration, health, baseline).await?,
+            Step::Drain { color, timeout } => return Ok(self.drain(*color, *timeout).await?),
         }
         Ok(None)
     }
 }
 
 impl Effects for Machine {
-    async fn observe(&self) -> eyre::Result<Observed> {
-        self.look(async { self.store().await?.get(&self.app.name).await }).await
+    async fn baseline(&self, step: &Step) -> Option<Baseline> {
+        match step {
+            Step::Bake { color, .. } => self.bake_baseline(*color).await.ok(),
+            _ => None,
+        }
     }
 
-    async fn perform(&self, plan: &Plan, step: &Step) -> eyre::Result<Option<String>> {
-        match self.try_perform(plan, step).await {
-            Err(error) if self.systemd.was_cut_off().await => Err(CutOff::new(error).into()),
+    async fn perform(
+        &self,
+        plan: &Plan,
+        step: &Step,
+        baseline: Option<&Baseline>,
+    ) -> Result<Option<String>, StepError> {
+        match self.try_perform(plan, step, baseline).await {
+            Err(StepError::Untouched(error) | StepError::Failed(error)) if self.systemd.was_cut_off().await => {
+                Err(StepError::BusLost(error))
+            }
             performed => performed,
         }
     }

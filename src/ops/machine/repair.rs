@@ -7,7 +7,7 @@ use crate::engine::Effects as _;
 use crate::files;
 use crate::host::probe;
 use crate::host::systemd::JOB_MARGIN;
-use crate::model::{Artifact, Color, Cursor, Hinted, ImageRef, PinnedImage, ReleaseId, Stored, UnitName};
+use crate::model::{Artifact, Color, Cursor, Hinted, ReleaseId, ResolvedImage, Stored, UnitName};
 use crate::ops::install::{self, Failed, Files, Put};
 use crate::proxy::nginx::flag;
 use crate::runtime::docker::Docker;
@@ -27,21 +27,21 @@ impl Machine {
                 let kept = saved::put_aside(&self.layout, path)?;
                 return Ok(kept.iter().map(|kept| format!("it is in {kept}")).collect());
             }
-            Repair::MakeFlag(color) => {
+            Repair::MakeRoute(route) => {
                 files::ensure_dir(&self.flags(), 0o755)?;
-                flag::set(&self.flags(), *color).map(drop)?;
+                flag::set(&self.flags(), *route).map(drop)?;
             }
             Repair::Unmask(unit) => self.systemd.unmask(unit).await?,
             Repair::Write => return self.write(files).await,
             Repair::Pin(color, release) => return self.pin_again(*color, release.as_ref(), facts),
             Repair::Start(color) => self.start_again(*color).await?,
             Repair::Enable(color) => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
-            Repair::Flip(to) => self.flip(*to).await?,
+            Repair::Route(to) => self.route(*to).await?,
             Repair::Cursor(active, release) => return self.set_cursor(*active, release.as_ref(), facts).await,
             Repair::Publish => return self.publish_deferred().await,
             Repair::Disable(color) => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
             Repair::Drain(color, timeout) => return Ok(self.drain(*color, *timeout).await?.into_iter().collect()),
-            Repair::Stop(color) => self.stop(*color).await?,
+            Repair::Stop(color) => self.stop(*color, self.app.run.stop_timeout).await?,
         }
         Ok(Vec::new())
     }
@@ -110,17 +110,13 @@ impl Machine {
                 .await
                 .wrap_err_with(|| format!("cannot start {unit}"))?;
         }
-        self.start(color).await
+        self.start(color, &release.health).await
     }
 
     /// Somebody may have cleaned up images since it was started.
-    async fn require_image(&self, image: &PinnedImage) -> eyre::Result<()> {
-        let reference = match image {
-            PinnedImage::Registry { repository, digest } => ImageRef::parse(format!("{repository}@{digest}"))?,
-            PinnedImage::Local { id } => ImageRef::parse(id.as_str())?,
-        };
+    async fn require_image(&self, image: &ResolvedImage) -> eyre::Result<()> {
         let docker = Docker::connect(&self.settings.docker.socket).await?;
-        docker.resolve(&reference, &mut |_| {}).await.map(drop)
+        docker.resolve(&image.reference()?, &mut |_| {}).await.map(drop)
     }
 
     /// Moves the cursor from what was seen; one that is missing or broken is written anew.

@@ -8,7 +8,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::Proof;
 use crate::host::http::{self, Answer};
-use crate::model::{AppName, Color, Hinted, Listen, Site};
+use crate::model::{AppName, Color, Hinted, Listen, Route, Site};
 
 /// How long nginx may take to say which color it uses.
 const ASK: Duration = Duration::from_secs(5);
@@ -28,8 +28,8 @@ pub struct Health {
 /// What nginx tells of an app's site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The color that it uses now; none where nothing was ever switched.
-    pub color: Option<Color>,
+    /// Where it sends requests now.
+    pub route: Route,
     /// The version of the site's text that it has read; none of one that an older bgctl rendered.
     pub version: Option<String>,
 }
@@ -42,9 +42,9 @@ pub async fn ask(app: &AppName, site: &Site, socket: &Utf8Path) -> eyre::Result<
         let answer = door.get("/.bgctl/color", ASK).await?;
         require_of(app, &answer)?;
         let text = answer.body.trim();
-        match Color::parse_or_none(text) {
-            Ok(color) if answer.status.is_success() => Ok(Told {
-                color,
+        match Route::parse(text) {
+            Ok(route) if answer.status.is_success() => Ok(Told {
+                route,
                 version: header(&answer, "x-bgctl-site").map(str::to_owned),
             }),
             _ => Err(wrong(&answer)),
@@ -86,11 +86,11 @@ pub(super) async fn wait_for(proof: &Proof<'_>, patience: Duration) -> eyre::Res
 }
 
 fn unseen(told: &Told, proof: &Proof<'_>) -> eyre::Report {
-    if told.color == proof.color {
+    if told.route == proof.route {
         return eyre::eyre!("nginx answers by another version of the site than the one that was written");
     }
     // nginx looks at the flag as its workers' user.
-    let (told, flag) = (Color::or_none(told.color), Color::or_none(proof.color));
+    let (told, flag) = (told.route, proof.route);
     Hinted::new(
         format!("nginx says {told}, and the flag says {flag}"),
         "nginx's workers must be able to look into /var/lib/bgctl and what is in it: see the permissions with `namei -l`",

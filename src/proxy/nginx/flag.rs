@@ -14,45 +14,42 @@ use camino::Utf8Path;
 use eyre::WrapErr as _;
 
 use crate::files::{self, folder::Folder};
-use crate::model::{Color, ReleaseId};
+use crate::model::{Color, ReleaseId, Route};
 
 const NONE: &str = "none";
 const GREEN: &str = "green";
 
-/// The color that the flag in `folder` names; none where nothing was ever switched. Fails where there is no such folder.
-pub fn read(folder: &Utf8Path) -> eyre::Result<Option<Color>> {
-    let read = || -> std::io::Result<Option<Color>> {
+/// The route that the flag in `folder` names. Errors where there is no such folder.
+pub fn read(folder: &Utf8Path) -> eyre::Result<Route> {
+    let read = || -> std::io::Result<Route> {
         if !fs_err::metadata(folder)?.is_dir() {
             return Err(ErrorKind::NotADirectory.into());
         }
         Ok(if is_there(&folder.join(NONE))? {
-            None
+            Route::None
         } else if is_there(&folder.join(GREEN))? {
-            Some(Color::Green)
+            Route::To(Color::Green)
         } else {
-            Some(Color::Blue)
+            Route::To(Color::Blue)
         })
     };
     read().wrap_err_with(|| format!("cannot read the flag in {folder}"))
 }
 
-/// Makes the flag in `folder` name `color`, and says whether it named another one before. One system call moves the
+/// Makes the flag in `folder` name the route `to`, and says whether it named another one before. One system call moves the
 /// traffic; then the folder is put on disk. Fails where there is no such folder, or it is not writable.
-pub fn set(folder: &Utf8Path, color: Option<Color>) -> eyre::Result<bool> {
+pub fn set(folder: &Utf8Path, to: Route) -> eyre::Result<bool> {
     let before = read(folder)?;
     let change = || -> std::io::Result<()> {
         let folder = Folder::open(folder)?;
-        if before != color {
-            move_it(&folder, before, color)?;
+        if before != to {
+            move_it(&folder, before.color(), to.color())?;
         }
         // Where nothing is to be moved, the run that moved it may have been killed before it was on disk.
         folder.sync()
     };
-    change().wrap_err_with(|| {
-        let (from, to) = (Color::or_none(before), Color::or_none(color));
-        format!("cannot move the flag in {folder} from {from} to {to}")
-    })?;
-    Ok(before != color)
+    change().wrap_err_with(|| format!("cannot move the flag in {folder} from {before} to {to}"))?;
+    Ok(before != to)
 }
 
 fn move_it(folder: &Folder, from: Option<Color>, to: Option<Color>) -> std::io::Result<()> {
@@ -93,14 +90,12 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Option<Color>; 3] = [None, Some(Color::Blue), Some(Color::Green)];
-
     #[test]
     fn every_move_there_is() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
-        for from in ALL {
-            for to in ALL {
+        for from in Route::ALL {
+            for to in Route::ALL {
                 set(&folder, from).unwrap();
                 assert_eq!(set(&folder, to).unwrap(), from != to, "{from:?} to {to:?}");
                 assert_eq!(read(&folder).unwrap(), to);
@@ -111,12 +106,12 @@ mod tests {
 
     #[test]
     fn none_counts_where_both_are_there() {
-        for to in ALL {
+        for to in Route::ALL {
             let dir = tempfile::tempdir().unwrap();
             let folder = Utf8PathBuf::try_from(dir.path().to_owned()).unwrap();
             fs_err::write(folder.join(NONE), "").unwrap();
             fs_err::write(folder.join(GREEN), "").unwrap();
-            assert_eq!(read(&folder).unwrap(), None);
+            assert_eq!(read(&folder).unwrap(), Route::None);
             set(&folder, to).unwrap();
             assert_eq!(read(&folder).unwrap(), to);
         }
@@ -129,7 +124,7 @@ mod tests {
             error.starts_with("cannot read the flag in /nonexistent/flag: "),
             "{error}"
         );
-        assert!(set("/nonexistent/flag".into(), None).is_err());
+        assert!(set("/nonexistent/flag".into(), Route::None).is_err());
     }
 
     #[test]

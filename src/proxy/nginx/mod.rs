@@ -18,7 +18,7 @@ pub use self::ask::{Health, Told, ask, health};
 use crate::files;
 use crate::host::command::{Command, Failed};
 use crate::host::systemd::Systemd;
-use crate::model::{AppName, Color, Hinted, NginxSettings, Site};
+use crate::model::{AppName, Hinted, NginxSettings, Route, Site};
 
 /// How long a check of the configuration, or its reload, may take.
 const CHECK: Duration = Duration::from_secs(60);
@@ -42,15 +42,15 @@ pub struct Proof<'a> {
     pub site: &'a Site,
     /// The site's second look.
     pub socket: &'a Utf8Path,
-    /// The color that the app's flag names.
-    pub color: Option<Color>,
+    /// Where the app's flag sends requests.
+    pub route: Route,
     /// The version that the site's text tells.
     pub version: Option<&'a str>,
 }
 
 impl Proof<'_> {
     fn is_given_by(&self, told: &Told) -> bool {
-        told.color == self.color && told.version.as_deref() == self.version
+        told.route == self.route && told.version.as_deref() == self.version
     }
 }
 

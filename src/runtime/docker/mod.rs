@@ -14,7 +14,7 @@ use eyre::WrapErr as _;
 use futures_util::StreamExt as _;
 
 pub use self::explain::start_hint;
-use crate::model::{Digest, Hint as _, Hinted, ImageRef, PinnedImage};
+use crate::model::{Digest, Hint as _, Hinted, ImageRef, ResolvedImage};
 
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
 const TIMEOUT: u64 = 120;
@@ -58,10 +58,10 @@ impl Docker {
         Ok(Self { engine })
     }
 
-    /// Pins what `reference` means now. `on_event` hears of a pull's progress.
+    /// Resolves what `reference` means now. `on_event` hears of a pull's progress.
     ///
     /// * With a digest it means that, and is pulled only where it is not here.
-    /// * An image of this host that never was in a registry under this name (built, imported or tagged here) is pinned by
+    /// * An image of this host that never was in a registry under this name (built, imported or tagged here) is resolved to
     ///   its id; no registry is asked.
     /// * Anything else is pulled anew, so that a moved tag means what it was moved to. Of an image for several
     ///   architectures the digest is that of the whole list, which is what `docker run REPOSITORY@DIGEST` takes.
@@ -71,7 +71,7 @@ impl Docker {
         &self,
         reference: &ImageRef,
         on_event: &mut dyn FnMut(PullEvent),
-    ) -> eyre::Result<PinnedImage> {
+    ) -> eyre::Result<ResolvedImage> {
         if let Ok(id) = Digest::parse(reference.as_str()) {
             return self.local(reference, &id).await;
         }
@@ -81,7 +81,7 @@ impl Docker {
             .and_then(|image| names::digest_in(image, reference.repository()));
         match (&here, reference.digest(), known) {
             (Some(_), Some(digest), _) => registry(reference, digest),
-            (Some(image), None, None) => Ok(PinnedImage::Local { id: id_of(image)? }),
+            (Some(image), None, None) => Ok(ResolvedImage::Local { id: id_of(image)? }),
             (_, wanted, known) => {
                 let pulled = self.pull(reference, on_event).await;
                 let pulled = pulled.map_err(|error| explain::pull(reference, known.as_ref(), &error))?;
@@ -125,9 +125,9 @@ impl Docker {
             .map(|usage| usage.saturating_sub(cache.copied().unwrap_or_default())))
     }
 
-    async fn local(&self, reference: &ImageRef, id: &Digest) -> eyre::Result<PinnedImage> {
+    async fn local(&self, reference: &ImageRef, id: &Digest) -> eyre::Result<ResolvedImage> {
         match self.inspect(id.as_str()).await? {
-            Some(image) => Ok(PinnedImage::Local { id: id_of(&image)? }),
+            Some(image) => Ok(ResolvedImage::Local { id: id_of(&image)? }),
             None => Err(Hinted::new(
                 format!("cannot find image {reference}: there is none with this id on this host"),
                 "see `docker images --no-trunc`, or name it with its repository",
@@ -168,18 +168,18 @@ impl Docker {
         Ok(pulled)
     }
 
-    async fn pulled_digest(&self, reference: &ImageRef) -> eyre::Result<PinnedImage> {
+    async fn pulled_digest(&self, reference: &ImageRef) -> eyre::Result<ResolvedImage> {
         let image = self.inspect(reference.as_str()).await?;
         let digest = image.and_then(|image| names::digest_in(&image, reference.repository()));
         let digest =
-            digest.ok_or_else(|| eyre::eyre!("cannot pin image {reference}: the engine names no digest of it"))?;
+            digest.ok_or_else(|| eyre::eyre!("cannot resolve image {reference}: the engine names no digest of it"))?;
         registry(reference, digest)
     }
 }
 
-fn registry(reference: &ImageRef, digest: Digest) -> eyre::Result<PinnedImage> {
+fn registry(reference: &ImageRef, digest: Digest) -> eyre::Result<ResolvedImage> {
     let repository = ImageRef::parse(reference.repository())?;
-    Ok(PinnedImage::Registry { repository, digest })
+    Ok(ResolvedImage::Registry { repository, digest })
 }
 
 fn id_of(image: &ImageInspect) -> eyre::Result<Digest> {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::parse;
 use super::{EXEC, HEAD};
-use crate::model::{Artifact, Digest, EnvName, ImageRef, Invalid, Pinned, PinnedImage, Release, ReleaseId};
+use crate::model::{Artifact, Digest, EnvName, ImageRef, Invalid, Release, ReleaseId, Resolved, ResolvedImage};
 
-fn release(text: &str, pinned: Pinned) -> Result<Release, Invalid> {
+fn release(text: &str, pinned: Resolved) -> Result<Release, Invalid> {
     let app = parse(text, "shop.toml").unwrap();
     let name = |name| EnvName::parse(name).unwrap();
     let env_file = BTreeMap::from([(name("A"), "file".to_owned()), (name("B"), "file".to_owned())]);
@@ -22,9 +22,9 @@ fn release(text: &str, pinned: Pinned) -> Result<Release, Invalid> {
 #[test]
 fn a_release_takes_the_settings_of_its_app() {
     let more = "memory = \"64M\"\nargs = [\"x\"]\nenv = { A = \"manifest\" }\ncredentials = { db = \"/db\" }\n";
-    let image = Pinned::Image {
+    let image = Resolved::Image {
         reference: ImageRef::parse("shop:2").unwrap(),
-        image: PinnedImage::Local {
+        image: ResolvedImage::Local {
             id: Digest::parse(format!("sha256:{}", "0".repeat(64))).unwrap(),
         },
     };
@@ -44,7 +44,7 @@ fn a_release_takes_the_settings_of_its_app() {
         (reference.as_str(), *memory, *credentials),
         ("shop:2", Some(64 << 20), true)
     );
-    let program = Pinned::Program("/opt/shop".into());
+    let program = Resolved::Program("/opt/shop".into());
     let made = release(EXEC, program.clone()).unwrap();
     assert_eq!(made.artifact.to_string(), "/opt/shop");
     assert!(release(EXEC, image).is_err());

@@ -1,0 +1,83 @@
+//! Promote and bake: the cursor and the traffic move, and the new color is watched.
+
+use crate::model::{App, Check, Color, Observed, Release, Route, Stored};
+
+use super::{Expected, PlannedStep, Reach, Step};
+
+/// The steps that make `release` in `to` the active one.
+pub(super) fn steps(
+    app: &App,
+    stored: &Stored,
+    to: Color,
+    release: &Release,
+    observed: &Observed,
+    reach: Reach,
+) -> Vec<PlannedStep> {
+    let (promote, back, reason) = cursor(stored, to, release, reach);
+    // Until the traffic is back where it was, the color may be answering requests that must not be cut.
+    let drain = Step::Drain {
+        color: to,
+        timeout: app.drain.timeout,
+    };
+    let route = Step::Route { to: Route::To(to) };
+    let back_route = Step::Route { to: observed.route };
+    let confirm = Step::Confirm {
+        color: to,
+        health: expected(app, release),
+    };
+    let mut steps = vec![
+        PlannedStep::undoable(promote, [back, drain], reason),
+        PlannedStep::undoable(
+            route,
+            [back_route],
+            "all new requests move at once, and no connection is touched",
+        ),
+        PlannedStep::undoable(
+            confirm,
+            [],
+            "nothing old is stopped before the new color answered through nginx",
+        ),
+    ];
+    if !app.bake.is_zero() {
+        let bake = Step::Bake {
+            color: to,
+            duration: app.bake,
+            health: release.health.clone(),
+        };
+        let reason = "a release that fails under real traffic is rolled back while the old one is warm";
+        steps.push(PlannedStep::undoable(bake, [], reason));
+    }
+    steps
+}
+
+/// How the cursor moves, and back.
+fn cursor(stored: &Stored, to: Color, release: &Release, reach: Reach) -> (Step, Step, &'static str) {
+    let (expected, before, release) = (stored.revision, &stored.cursor, release.id.clone());
+    match reach {
+        Reach::Store => (
+            Step::Promote { expected, to, release },
+            Step::Demote {
+                expected,
+                to: before.active,
+                release: before.release.clone(),
+            },
+            "the cursor says which color is active; nobody moved it since",
+        ),
+        Reach::Host => (
+            Step::Defer { expected, to, release },
+            Step::Recall,
+            "the store is away; it learns what this host did if nobody moved the cursor meanwhile",
+        ),
+    }
+}
+
+/// The site asks as the manifest says now; an older release may have another check, and is not asked then.
+pub(super) fn expected(app: &App, release: &Release) -> Option<Expected> {
+    match release.health.check {
+        Check::Http { expect: status, .. } if release.health.check == app.health.check => Some(Expected {
+            status,
+            timeout: release.health.timeout,
+        }),
+        Check::Http { .. } | Check::Tcp | Check::Command { .. } => None,
+    }
+}

@@ -1,0 +1,24 @@
+//! Drain and retire: the old color finishes its requests, and stops.
+
+use crate::model::{App, Color};
+
+use super::{PlannedStep, Step, stage};
+
+/// The steps that end the old color.
+pub(super) fn steps(app: &App, color: Color) -> Vec<PlannedStep> {
+    let drain = Step::Drain {
+        color,
+        timeout: app.drain.timeout,
+    };
+    let mut steps = vec![
+        PlannedStep::forward(Step::Disable { color }, "exactly one color comes back after a reboot"),
+        PlannedStep::forward(drain, "requests that the old color has are finished"),
+    ];
+    if !app.drain.keep_warm {
+        steps.push(PlannedStep::forward(
+            stage::stop(app, color),
+            "the old color has no work left",
+        ));
+    }
+    steps
+}
