@@ -107,7 +107,6 @@ fn color(color: Color, is_up: bool, unit_file: UnitFile, pinned: Pin, running: O
         unit_file,
         pinned,
         running: running.map(id),
-        named: None,
     }
 }
 

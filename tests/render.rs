@@ -13,9 +13,11 @@ use std::process::{Command, Output, Stdio};
 
 use bgctl::config::manifest;
 use bgctl::model::{
-    App, AppName, Color, Digest, DockerSettings, Release, ReleaseId, Resolved, ResolvedImage, Runtime, UnitName,
+    App, AppName, Color, Digest, DockerSettings, Port, Release, ReleaseId, Resolved, ResolvedImage, Route, Runtime,
+    UnitName,
 };
-use bgctl::render::{self, seal};
+use bgctl::proxy::nginx::route;
+use bgctl::render::{self, Keys, SiteHost, seal};
 use camino::Utf8Path;
 
 const BGCTL: &str = "/usr/local/bin/bgctl";
@@ -45,9 +47,32 @@ fn docker(program: &str) -> DockerSettings {
 }
 
 fn site(app: &App) -> String {
-    let state = format!("/var/lib/bgctl/{}", app.name);
-    let socket = format!("/run/bgctl/{}.sock", app.name);
-    render::site(app, Utf8Path::new(&state), Utf8Path::new(&socket)).unwrap()
+    site_with(app, None)
+}
+
+/// The site, as it is while workers of nginx go by the one that bgctl 0.1.0 rendered where a socket is named.
+fn site_with(app: &App, old_socket: Option<&Utf8Path>) -> String {
+    let routes = format!("/var/lib/bgctl-routes/{}", app.name);
+    let host = SiteHost {
+        routes: Utf8Path::new(&routes),
+        control_port: control_port(),
+        old_socket,
+    };
+    render::site(app, &host).unwrap()
+}
+
+fn control_port() -> Port {
+    Port::new(7390).unwrap()
+}
+
+/// What all sites share.
+fn shared() -> String {
+    let keys = Keys {
+        blue: route::key(Color::Blue.into()),
+        green: route::key(Color::Green.into()),
+        none: route::key(Route::None),
+    };
+    render::shared_site(control_port(), keys).unwrap()
 }
 
 /// The first release of an app, as a switch would make it.
@@ -74,6 +99,7 @@ fn rendered(app: &App) -> Vec<(String, String)> {
             render::unit(app, BGCTL.into(), &docker("/usr/bin/docker")).unwrap(),
         ),
         (format!("{}.conf", app.name), site(app)),
+        ("00-bgctl.conf".to_owned(), shared()),
         (
             format!("{}.env", app.ports.blue),
             render::environment(app, Color::Blue, &release(app)).unwrap(),
@@ -118,7 +144,7 @@ fn what_is_installed_is_sealed_and_what_is_pinned_can_be_read_back() {
             assert_eq!(seal::check(text), seal::Seal::Intact(app.name.clone()), "{name}");
         }
         assert_eq!(
-            render::pinned_release(files[2].1.as_bytes()),
+            render::pinned_release(files[3].1.as_bytes()),
             Ok(ReleaseId::numbered(1))
         );
     }
@@ -176,10 +202,6 @@ fn systemd_accepts_every_unit() {
     let mut units = vec!["bgctl-switch@shop.service".to_owned(), "nginx.service".to_owned()];
     write("bgctl-switch@.service", include_str!("../units/bgctl-switch@.service"));
     write("nginx.service", include_str!("../units/nginx.service"));
-    write(
-        "nginx.service.d/bgctl.conf",
-        include_str!("../units/nginx.service.d/bgctl.conf"),
-    );
     for case in cases() {
         let app = app(&case);
         let unit = render::unit(&app, "/bin/true".into(), &docker("/bin/true")).unwrap();
@@ -263,7 +285,10 @@ fn nginx_accepts(sites: &str) -> Output {
 
 #[test]
 fn nginx_accepts_all_sites_together() {
-    let sites: String = cases().iter().map(|case| site(&app(case))).collect();
+    let mut sites = shared();
+    for case in cases() {
+        sites += &site(&app(&case));
+    }
     let output = nginx_accepts(&sites);
     assert!(
         output.status.success() && shown(&output).is_empty(),
@@ -272,4 +297,37 @@ fn nginx_accepts_all_sites_together() {
     );
     let output = nginx_accepts(&format!("{sites}nonsense;\n"));
     assert!(!output.status.success());
+}
+
+#[test]
+fn sites_that_replace_those_of_0_1_0_are_accepted() {
+    let app = app(&cases()[0]);
+    let site = site_with(&app, Some("/run/bgctl/shop.sock".into()));
+    let output = nginx_accepts(&(shared() + &site));
+    assert!(
+        output.status.success() && shown(&output).is_empty(),
+        "{}",
+        shown(&output)
+    );
+}
+
+#[test]
+fn fifty_sites_cause_no_warning() {
+    let case = cases().into_iter().find(|case| case.ends_with("article")).unwrap();
+    let mut sites = shared();
+    for number in 0..50 {
+        let mut app = app(&case);
+        app.name = AppName::parse(format!("customer-portal-number-{number}")).unwrap();
+        app.site.server_names = vec![format!("www.customer-{number}.example.org").parse().unwrap()];
+        app.site.default_server = false;
+        app.ports.blue = Port::new(20_000 + 2 * number).unwrap();
+        app.ports.green = Port::new(20_001 + 2 * number).unwrap();
+        sites += &site(&app);
+    }
+    let output = nginx_accepts(&sites);
+    assert!(
+        output.status.success() && shown(&output).is_empty(),
+        "{}",
+        shown(&output)
+    );
 }

@@ -83,6 +83,7 @@ pub enum Verb {
     Repair(Repair),
     Uninstall(Uninstall),
     Run(Run),
+    Migrate(Migrate),
     Probe(Probe),
     Man(Man),
     Completions(Completions),
@@ -266,6 +267,14 @@ pub struct Uninstall {
 #[derive(Args, Debug)]
 #[command(hide = true)]
 pub struct Run {
+    /// The app
+    pub app: AppName,
+}
+
+/// Give an app of bgctl 0.1.0 a route, while one of its switches is open; for bgctl-switch@APP.service
+#[derive(Args, Debug)]
+#[command(hide = true)]
+pub struct Migrate {
     /// The app
     pub app: AppName,
 }

@@ -94,7 +94,7 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
     let store = Store::open(&settings.store, &layout.state()).await?;
     let cursor = store.get(name).await?;
     let active = cursor.and_then(|stored| stored.cursor.active);
-    install::check_host(app, layout, &systemd, active).await?;
+    install::check_host(app, settings, layout, &systemd, active).await?;
     let is_new = install::make_state(layout, name)?;
     let _lock = lock(context, name, "install")?;
     refuse_open_switch(context, name, "install")?;

@@ -7,6 +7,7 @@ mod context;
 mod follow;
 mod install;
 mod man;
+mod migrate;
 mod opening;
 mod output;
 mod probe;
@@ -61,6 +62,7 @@ pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
         Verb::Repair(verb) => repair::run(&context, &verb).await,
         Verb::Uninstall(verb) => uninstall::run(&context, &verb).await,
         Verb::Run(verb) => run::run(&context, &verb).await,
+        Verb::Migrate(verb) => migrate::run(&context, &verb).await,
         Verb::Probe(verb) => probe::run(&context, &verb).await,
         Verb::Man(verb) => man::run(&verb),
         Verb::Completions(verb) => completions::run(&verb),

@@ -8,7 +8,7 @@ use rustix::process::Pid;
 use crate::host::connections;
 use crate::host::{probe, process, tell};
 use crate::model::{Color, HealthCheck, Hinted};
-use crate::proxy::nginx::flag;
+use crate::proxy::nginx;
 use crate::runtime::docker::Docker;
 use crate::state::releases::{self, Releases};
 
@@ -58,7 +58,7 @@ fn is_active(context: &Context, verb: &args::Probe) -> eyre::Result<bool> {
         return Ok(false);
     };
     let color = Color::parse_or_none(&color)?;
-    let route = flag::read(&context.layout.flag_dir(&verb.app))?;
+    let route = nginx::current_route(&context.layout, &verb.app)?.unwrap_or_default();
     Ok(color.is_some_and(|color| route.serves(color)))
 }
 

@@ -2,25 +2,32 @@
 
 use std::time::Duration;
 
+use eyre::WrapErr as _;
+
 use crate::engine::{self, Effects as _, Outcome};
 use crate::files;
 use crate::host::boot_id;
+use crate::host::command::Command;
 use crate::journal::Event;
 use crate::model::{App, AppName, Color, SwitchId};
 use crate::ops::leftovers;
 use crate::ops::machine::{Published, claim_of};
+use crate::proxy::nginx::{self, route};
 use crate::state::deferred;
 use crate::state::releases::{self, Releases};
 use crate::state::switches::Switches;
 
 use super::args;
 use super::context::Context;
+use super::install::program;
 use super::opening::overruled;
 use super::output;
 use super::report::{Busy, Ends, Exit};
 
 /// How often the store is asked whether it is back, and how often it is looked whether a switch was opened meanwhile.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long nginx may take to read the site of an app anew.
+const MIGRATION: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Takes the open switch on from where it is. Where none is open tells the store what it does not know of yet. Nothing to
@@ -72,6 +79,7 @@ async fn take_up(context: &Context, verb: &args::Run, switches: &Switches, id: &
 async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &SwitchId) -> eyre::Result<Outcome> {
     let (mut record, log) = switches.resume(id)?;
     let app = context.app(&verb.app)?;
+    migrate(context, &app).await?;
     if record.is_of_0_1_0() {
         let release = Releases::new(&context.layout, &app.name).read(&record.head.plan.release)?;
         record.head.plan.complete(&app, &release);
@@ -99,6 +107,30 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
         Outcome::Stuck => {}
     }
     Ok(outcome)
+}
+
+/// An app of bgctl 0.1.0 gets its route before its switch goes on. This unit may not do what nginx's test needs (mount, and
+/// bind the ports of its sites), so it is done beside it.
+async fn migrate(context: &Context, app: &App) -> eyre::Result<()> {
+    let has_route = route::read(&context.layout.route_dir(&app.name))?.is_some();
+    if has_route || nginx::current_route(&context.layout, &app.name)?.is_none() {
+        return Ok(());
+    }
+    let program = program()?;
+    let arguments = [
+        "--quiet",
+        "--wait",
+        "--collect",
+        "--pipe",
+        "--",
+        program.as_str(),
+        "migrate",
+        app.name.as_str(),
+    ];
+    let migrated = Command::new("systemd-run", arguments, MIGRATION).run().await;
+    migrated
+        .map(drop)
+        .wrap_err("cannot give the app, which bgctl 0.1.0 installed, its route")
 }
 
 /// Asks the store until it answers.

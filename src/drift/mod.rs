@@ -167,9 +167,5 @@ fn release(facts: &Facts, color: Color) -> Option<ReleaseId> {
     let mut said = cursors(facts)
         .filter(|cursor| cursor.active == Some(color))
         .filter_map(|cursor| cursor.release.as_ref());
-    running
-        .or(pinned)
-        .or_else(|| said.find(on_record))
-        .or_else(|| here.named.as_ref().filter(on_record))
-        .cloned()
+    running.or(pinned).or_else(|| said.find(on_record)).cloned()
 }

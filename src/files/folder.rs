@@ -1,6 +1,6 @@
 //! Opening: in bgctl's folder of state (`/var/lib/bgctl`) no symbolic link is followed, wherever in the path it stands, so
 //! that nobody who gets to write there makes root read or write elsewhere. The way to that folder may have links: it may be on
-//! another disk. The links that bgctl makes itself (`open`, `serving/COLOR`) are read, and never gone through.
+//! another disk. The links that bgctl makes itself (`open`) are read, and never gone through.
 //!
 //! What is done in a folder is done by name in the folder that was opened, whatever becomes of its path meanwhile.
 

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::model::{AppName, Color, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
+use crate::model::{AppName, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
 
 /// The paths of a host whose root is at some folder: `/`, or another one in tests and image builds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +79,20 @@ impl Layout {
         self.below("var/lib/bgctl")
     }
 
-    /// The folder of the second-look sockets; nginx's unit makes it (`RuntimeDirectory=`).
-    pub fn run_dir(&self) -> Utf8PathBuf {
-        self.below("run/bgctl")
+    /// The folder of all routes, `/var/lib/bgctl-routes`: apart from the state, so that an nginx in a container gets nothing
+    /// else.
+    pub fn routes(&self) -> Utf8PathBuf {
+        self.below("var/lib/bgctl-routes")
+    }
+
+    /// What the sites of all apps share; see [`Layout::site_dir`]. Its name makes nginx read it before them.
+    pub fn shared_site(&self, settings: &NginxSettings) -> Utf8PathBuf {
+        self.site_dir(settings).join("00-bgctl.conf")
+    }
+
+    /// The unit that runs switches.
+    pub fn switch_unit(&self) -> Utf8PathBuf {
+        self.unit_dir().join("bgctl-switch@.service")
     }
 }
 
@@ -107,9 +118,9 @@ impl Layout {
         self.site_dir(settings).join(format!("{app}.conf"))
     }
 
-    /// The unix socket of its second look.
-    pub fn socket(&self, app: &AppName) -> Utf8PathBuf {
-        self.run_dir().join(format!("{app}.sock"))
+    /// Its folder of routes.
+    pub fn route_dir(&self, app: &AppName) -> Utf8PathBuf {
+        self.routes().join(app.as_str())
     }
 
     /// Its folder of state.
@@ -120,26 +131,6 @@ impl Layout {
     /// The environment file of the instance on `port`: what is pinned to it. Mode 0600.
     pub fn env_file(&self, app: &AppName, port: Port) -> Utf8PathBuf {
         self.app(app).join(format!("{port}.env"))
-    }
-
-    /// The folder of the flag; see [`super::flag`].
-    pub fn flag_dir(&self, app: &AppName) -> Utf8PathBuf {
-        self.app(app).join("flag")
-    }
-
-    /// The folder of the links from each color to the release in it.
-    pub fn serving_dir(&self, app: &AppName) -> Utf8PathBuf {
-        self.app(app).join("serving")
-    }
-
-    /// The link from a color to the name of the release in it.
-    pub fn serving(&self, app: &AppName, color: Color) -> Utf8PathBuf {
-        self.serving_dir(app).join(color.as_str())
-    }
-
-    /// The folder of release names: empty folders that those links point to.
-    pub fn names_dir(&self, app: &AppName) -> Utf8PathBuf {
-        self.app(app).join("names")
     }
 
     /// The folder of release records. Mode 0700.
@@ -197,6 +188,7 @@ mod tests {
             unit: UnitName::service("nginx.service").unwrap(),
             sites: sites.map(Utf8PathBuf::from),
             test: vec!["nginx".into(), "-t".into()],
+            control_port: Port::new(7390).unwrap(),
         }
     }
 
@@ -209,7 +201,7 @@ mod tests {
         assert_eq!(host.env_file(&app, port), "/var/lib/bgctl/shop/9001.env");
         assert_eq!(test.env_file(&app, port), "/tmp/root/var/lib/bgctl/shop/9001.env");
         assert_eq!(host.template_unit(&app), "/etc/systemd/system/shop@.service");
-        assert_eq!(host.serving(&app, Color::Green), "/var/lib/bgctl/shop/serving/green");
+        assert_eq!(host.route_dir(&app), "/var/lib/bgctl-routes/shop");
         assert_eq!(
             host.switch(&app, &SwitchId::numbered(7)),
             "/var/lib/bgctl/shop/switches/0007.jsonl"

@@ -53,6 +53,12 @@ impl From<Option<Color>> for Route {
     }
 }
 
+impl From<Color> for Route {
+    fn from(color: Color) -> Self {
+        Self::To(color)
+    }
+}
+
 impl From<Route> for Option<Color> {
     fn from(route: Route) -> Self {
         route.color()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use super::UnitName;
+use super::{Port, UnitName};
 
 /// What `/etc/bgctl/bgctl.toml` says about this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct NginxSettings {
     pub sites: Option<Utf8PathBuf>,
     /// The command that checks its whole configuration; never empty.
     pub test: Vec<String>,
+    /// The port on 127.0.0.1 by which bgctl asks it.
+    pub control_port: Port,
 }
 
 /// The host's Docker engine and client.

@@ -114,6 +114,16 @@ pub struct Site {
     pub include: Utf8PathBuf,
 }
 
+impl Site {
+    /// A host name that the site answers to: its first, with something in the place of a `*`; `localhost` where it has none.
+    pub fn host(&self) -> String {
+        match self.server_names.first().map(ServerName::as_str) {
+            None | Some("_") => "localhost".to_owned(),
+            Some(name) => name.replace('*', "bgctl"),
+        }
+    }
+}
+
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };

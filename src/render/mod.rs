@@ -14,10 +14,10 @@ use askama::Template;
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 
-use crate::model::{App, Color, DockerSettings, Invalid, Release, ReleaseId, Unreadable, check_path, sealed};
+use crate::model::{App, Color, DockerSettings, Invalid, Port, Release, ReleaseId, Unreadable, check_path, sealed};
 
-pub use site::version as site_version;
-pub use support::support;
+pub use site::{Keys, SiteHost, version as site_version};
+pub use support::switch_unit;
 
 /// The version of an environment file.
 pub const ENVIRONMENT_VERSION: u32 = 2;
@@ -34,16 +34,24 @@ pub fn unit(app: &App, bgctl: &Utf8Path, docker: &DockerSettings) -> eyre::Resul
     Ok(seal::seal(&app.name, &text))
 }
 
-/// The nginx site of an app, sealed. `state` is the app's folder of state (`/var/lib/bgctl/APP`), `socket` the unix
-/// socket of its second look (`/run/bgctl/APP.sock`).
+/// The nginx site of an app, sealed.
 ///
-/// Fails where a value of the app cannot stand in an nginx configuration.
-pub fn site(app: &App, state: &Utf8Path, socket: &Utf8Path) -> eyre::Result<String> {
-    let site = site::Site::new(app, state, socket)?;
+/// Errors where a value of the app cannot stand in an nginx configuration.
+pub fn site(app: &App, host: &SiteHost<'_>) -> eyre::Result<String> {
+    let site = site::Site::new(app, host)?;
     let text = site
         .text()
         .wrap_err_with(|| format!("cannot render the nginx site of {}", app.name))?;
     Ok(seal::seal(&app.name, &text))
+}
+
+/// What the nginx sites of all apps share, sealed: it has to be read before them.
+pub fn shared_site(control_port: Port, keys: Keys<'_>) -> eyre::Result<String> {
+    let text = site::Shared { control_port, keys }
+        .render()
+        .wrap_err("cannot render what the nginx sites share")?;
+    // askama takes the newline at the end of a template away.
+    Ok(seal::seal_support(&(text + "\n")))
 }
 
 /// The environment file of the instance of `color`, with what makes it run `release`: `PORT.env`. May hold secrets.

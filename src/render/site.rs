@@ -1,4 +1,4 @@
-//! The nginx site of an app.
+//! The nginx site of an app, and what the sites of all apps share.
 
 use std::time::Duration;
 
@@ -7,6 +7,20 @@ use camino::Utf8Path;
 
 use crate::model::{App, AppName, Check, Color, Invalid, Listen, Port, ServerName, check_health_path, sealed};
 
+/// What a site needs to know of its host.
+#[derive(Clone, Copy, Debug)]
+pub struct SiteHost<'a> {
+    /// The app's folder of routes (`/var/lib/bgctl-routes/APP`).
+    pub routes: &'a Utf8Path,
+    /// The port on 127.0.0.1 by which bgctl asks nginx.
+    pub control_port: Port,
+    /// The unix socket of a site of bgctl 0.1.0 that this one replaces just now.
+    pub old_socket: Option<&'a Utf8Path>,
+}
+
+/// The statuses that nginx answers by itself in `location /`, and that an operator may have pages for.
+const ERROR_PAGES: [u16; 6] = [403, 413, 429, 500, 503, 504];
+
 /// `templates/app.conf`.
 #[derive(Debug, Template)]
 #[template(path = "app.conf", config = "templates/askama.toml")]
@@ -14,15 +28,18 @@ pub struct Site<'a> {
     app: &'a AppName,
     id: String,
     colors: [(Color, Port); 2],
-    socket: &'a str,
-    state: &'a str,
+    routes: &'a str,
+    control_port: Port,
+    old_socket: Option<&'a str>,
     listen: &'a [Listen],
     default_server: bool,
     server_names: &'a [ServerName],
+    host: String,
     tls: Option<Tls<'a>>,
     max_body_size: u64,
     read_timeout: String,
     send_timeout: String,
+    error_pages: [u16; 6],
     health_path: Option<&'a str>,
     include: &'a str,
     /// What nginx tells of which text it has read; empty while that is not known.
@@ -35,13 +52,12 @@ struct Tls<'a> {
     key: &'a str,
 }
 
-/// The longest part of a variable's name that comes from the app: with what the template puts around it, a name must
-/// fit into a bucket of nginx's `variables_hash_bucket_size`, by default 64 bytes with 18 of its own.
-const VARIABLE_MAX: usize = 28;
+/// The longest part of the name of a shared memory zone that comes from the app.
+const ZONE_MAX: usize = 28;
 
 impl<'a> Site<'a> {
-    /// The site of `app`; fails with [`Invalid`] where a value cannot stand in it.
-    pub fn new(app: &'a App, state: &'a Utf8Path, socket: &'a Utf8Path) -> Result<Self, Invalid> {
+    /// The site of `app`. Errors with [`Invalid`] where a value cannot stand in it.
+    pub fn new(app: &'a App, host: &SiteHost<'a>) -> Result<Self, Invalid> {
         let site = &app.site;
         let tls = match &site.certificate {
             None => None,
@@ -54,19 +70,23 @@ impl<'a> Site<'a> {
             Check::Http { path, .. } => Some(check_health_path(path).map(|()| path.as_str())?),
             Check::Tcp | Check::Command { .. } => None,
         };
+        let socket = |path| super::path("a path of a socket", path);
         Ok(Self {
             app: &app.name,
-            id: super::short(&app.name.as_variable(), VARIABLE_MAX).replace('-', "_"),
+            id: super::short(&app.name.as_variable(), ZONE_MAX).replace('-', "_"),
             colors: Color::BOTH.map(|color| (color, *app.ports.get(color))),
-            socket: super::path("a path of a socket", socket)?,
-            state: super::path("a folder of state", state)?,
+            routes: super::path("a folder of routes", host.routes)?,
+            control_port: host.control_port,
+            old_socket: host.old_socket.map(socket).transpose()?,
             listen: &site.listen,
             default_server: site.default_server,
             server_names: &site.server_names,
+            host: site.host(),
             tls,
             max_body_size: site.max_body_size,
             read_timeout: time(site.read_timeout),
             send_timeout: time(site.send_timeout),
+            error_pages: ERROR_PAGES,
             health_path,
             include: super::path("an include folder", &site.include)?.trim_end_matches('/'),
             version: String::new(),
@@ -81,11 +101,32 @@ impl<'a> Site<'a> {
     }
 }
 
-/// The version that a rendered text tells; none where it tells none.
+/// The version that a rendered text tells. Returns `None` where it tells none.
 pub fn version(text: &str) -> Option<&str> {
     let mut lines = text.lines().map(str::trim);
     let told = lines.find_map(|line| line.strip_prefix("add_header X-Bgctl-Site \""))?;
-    told.strip_suffix("\";")
+    told.strip_suffix("\" always;")
+}
+
+/// `templates/00-bgctl.conf`.
+#[derive(Debug, Template)]
+#[template(path = "00-bgctl.conf", config = "templates/askama.toml")]
+pub struct Shared<'a> {
+    /// The port on 127.0.0.1 by which bgctl asks nginx.
+    pub control_port: Port,
+    /// The word that nginx hashes for each route.
+    pub keys: Keys<'a>,
+}
+
+/// The word that nginx hashes for each route.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys<'a> {
+    /// To blue.
+    pub blue: &'a str,
+    /// To green.
+    pub green: &'a str,
+    /// To no color.
+    pub none: &'a str,
 }
 
 /// As nginx reads times: whole seconds where it is some, else milliseconds. Nothing shorter than one of them: 0 would

@@ -3,28 +3,19 @@
 use camino::Utf8Path;
 
 use super::seal;
-use crate::model::{Invalid, UnitName};
+use crate::model::Invalid;
 
 /// The program as the shipped units name it.
 const PACKAGED: &str = "/usr/bin/bgctl";
 
-/// The files that every host needs once, whatever apps it has: path below `/` and contents, sealed by
-/// [`seal::seal_support`]. They call `bgctl` where that is not `/usr/bin/bgctl`; `nginx` is nginx's unit.
+/// The unit that runs switches, which every host needs once, whatever apps it has; sealed by [`seal::seal_support`]. It calls
+/// `bgctl` where that is not `/usr/bin/bgctl`.
 ///
-/// Fails with [`Invalid`] where the path cannot stand in a unit file.
-pub fn support(bgctl: &Utf8Path, nginx: &UnitName) -> Result<[(String, String); 2], Invalid> {
+/// Errors with [`Invalid`] where the path cannot stand in a unit file.
+pub fn switch_unit(bgctl: &Utf8Path) -> Result<String, Invalid> {
     let bgctl = super::path("the path of bgctl", bgctl)?;
-    let file = |text: &str| seal::seal_support(&text.replace(PACKAGED, bgctl));
-    Ok([
-        (
-            "etc/systemd/system/bgctl-switch@.service".to_owned(),
-            file(include_str!("../../units/bgctl-switch@.service")),
-        ),
-        (
-            format!("etc/systemd/system/{nginx}.d/bgctl.conf"),
-            file(include_str!("../../units/nginx.service.d/bgctl.conf")),
-        ),
-    ])
+    let text = include_str!("../../units/bgctl-switch@.service");
+    Ok(seal::seal_support(&text.replace(PACKAGED, bgctl)))
 }
 
 #[cfg(test)]
@@ -33,13 +24,11 @@ mod tests {
 
     #[test]
     fn the_running_program_is_called() {
-        let unit = UnitName::service("openresty.service").unwrap();
-        let [(_, switch), (path, nginx)] = support("/opt/x/bgctl".into(), &unit).unwrap();
-        assert_eq!(path, "etc/systemd/system/openresty.service.d/bgctl.conf");
+        let switch = switch_unit("/opt/x/bgctl".into()).unwrap();
         assert!(switch.contains("ExecStart=/opt/x/bgctl run %i\n"), "{switch}");
         assert!(!switch.contains(PACKAGED));
-        assert!(seal::is_intact_support(&switch) && seal::is_intact_support(&nginx));
-        assert!(support("/opt/my tools/bgctl".into(), &unit).is_err());
+        assert!(seal::is_intact_support(&switch));
+        assert!(switch_unit("/opt/my tools/bgctl".into()).is_err());
     }
 
     #[test]
@@ -47,7 +36,6 @@ mod tests {
         for text in [
             include_str!("../../units/bgctl-switch@.service"),
             include_str!("../../units/nginx.service"),
-            include_str!("../../units/nginx.service.d/bgctl.conf"),
         ] {
             assert!(!text.contains("{{") && !text.contains("{%"), "{text}");
         }

@@ -26,7 +26,6 @@ pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option
 pub struct Releases {
     app: AppName,
     folder: Utf8PathBuf,
-    names: Utf8PathBuf,
 }
 
 impl Releases {
@@ -35,7 +34,6 @@ impl Releases {
         Self {
             app: app.clone(),
             folder: layout.releases_dir(app),
-            names: layout.names_dir(app),
         }
     }
 
@@ -88,7 +86,6 @@ impl Releases {
     pub fn prune(&self, keep: &[ReleaseId]) -> eyre::Result<()> {
         for id in self.ids()?.into_iter().filter(|id| !keep.contains(id)) {
             files::remove(&self.path(&id))?;
-            files::remove_empty_dir(&self.names.join(id.as_str()))?;
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use bgctl::config::manifest;
 use bgctl::host::layout::Layout;
 use bgctl::model::{AppName, NginxSettings, Port, UnitName};
-use bgctl::render;
 
 /// The paths of an app named `app`, and the names of what is in its folder of state (a folder's with `/`).
 fn known() -> (BTreeSet<String>, BTreeSet<String>) {
@@ -14,11 +13,12 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
         unit: UnitName::service("nginx.service").unwrap(),
         sites: Some("/etc/nginx/sites-enabled".into()),
         test: Vec::new(),
+        control_port: Port::new(7390).unwrap(),
     };
     let site = manifest::parse("name = \"app\"\n[run]\nexec = \"/app\"\n", "app.toml")
         .unwrap()
         .site;
-    let mut paths = BTreeSet::from([
+    let paths = BTreeSet::from([
         layout.settings().to_string(),
         layout.manifest(&app).to_string(),
         layout.template_unit(&app).to_string(),
@@ -26,9 +26,10 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
         format!("{}/*.conf", site.include),
         format!("{}/", layout.app(&app)),
         format!("{}/TIME/", layout.saved()),
+        layout.switch_unit().to_string(),
+        layout.shared_site(&nginx).to_string(),
+        format!("{}/", layout.route_dir(&app)),
     ]);
-    let support = render::support("/usr/local/bin/bgctl".into(), &nginx.unit).unwrap();
-    paths.extend(support.into_iter().map(|(path, _)| layout.below(path).to_string()));
 
     let port = Port::new(9001).unwrap();
     let name = |path: camino::Utf8PathBuf| path.file_name().unwrap().to_owned();
@@ -38,7 +39,6 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
         name(layout.known_cursor(&app)),
         name(layout.deferred(&app)),
         name(layout.installed_manifest(&app)),
-        name(layout.flag_dir(&app)) + "/",
         name(layout.releases_dir(&app)) + "/",
         name(layout.switches_dir(&app)) + "/",
     ]);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bgctl::model::{App, Artifact, Check, Color, DockerSettings, Release, Runtime};
-use bgctl::render;
+use bgctl::model::{App, Artifact, Check, Color, DockerSettings, Port, Release, Runtime};
+use bgctl::render::{self, SiteHost};
 use camino::Utf8PathBuf;
 
 use super::read::nginx::Item;
@@ -88,9 +88,12 @@ pub fn assert_unit(app: &App) {
 }
 
 fn site_of(app: &App) -> Vec<Item> {
-    let state = Utf8PathBuf::from(format!("/var/lib/bgctl/{}", app.name));
-    let socket = Utf8PathBuf::from(format!("/run/bgctl/{}.sock", app.name));
-    read::nginx::items(&render::site(app, &state, &socket).unwrap()).unwrap()
+    let host = SiteHost {
+        routes: &Utf8PathBuf::from(format!("/var/lib/bgctl-routes/{}", app.name)),
+        control_port: Port::new(7390).unwrap(),
+        old_socket: None,
+    };
+    read::nginx::items(&render::site(app, &host).unwrap()).unwrap()
 }
 
 /// A site has what every site has, and each value of the manifest where it belongs, once.
@@ -135,7 +138,8 @@ pub fn assert_site(app: &App) {
         _ => None,
     });
     let written: Vec<_> = app.site.server_names.iter().map(ToString::to_string).collect();
-    assert_eq!(names.collect::<Vec<_>>(), [written]);
+    let own = vec![format!("{}.bgctl", app.name)];
+    assert_eq!(names.collect::<Vec<_>>(), [written, own]);
 }
 
 /// The values that differ from the twin's.

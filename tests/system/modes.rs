@@ -42,10 +42,10 @@ fn generic(path: &str, app: &str) -> String {
 fn found(host: &Host, app: &App<'_>) -> Vec<(String, String)> {
     let name = app.name();
     let list = host.succeed(&format!(
-        "find /var/lib/bgctl -maxdepth 0 -printf '%p %m %U:%G\\n'; \
-         find /var/lib/bgctl/{name} /etc/bgctl/apps/{name}.toml /etc/systemd/system/{name}@.service \
-         /etc/systemd/system/bgctl-switch@.service /etc/systemd/system/nginx.service.d/bgctl.conf \
-         /etc/nginx/sites-enabled/{name}.conf ! -type l -printf '%p %m %U:%G\\n'"
+        "find /var/lib/bgctl /var/lib/bgctl-routes -maxdepth 0 -printf '%p %m %U:%G\\n'; \
+         find /var/lib/bgctl/{name} /var/lib/bgctl-routes/{name} /etc/bgctl/apps/{name}.toml \
+         /etc/systemd/system/{name}@.service /etc/systemd/system/bgctl-switch@.service \
+         /etc/nginx/sites-enabled/00-bgctl.conf /etc/nginx/sites-enabled/{name}.conf ! -type l -printf '%p %m %U:%G\\n'"
     ));
     let lines = list.lines().map(|line| {
         let (path, rest) = line.split_once(' ').unwrap();

@@ -14,7 +14,7 @@ use crate::host::systemd::Systemd;
 use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, SwitchId, UnitName};
 use crate::ops::install::{self, installed};
 use crate::ops::machine;
-use crate::proxy::nginx::flag;
+use crate::proxy::nginx;
 use crate::state::known;
 use crate::state::switches::Switches;
 use crate::store::Store;
@@ -61,7 +61,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let states: HashMap<_, _> = units.into_iter().map(|listed| (listed.unit, listed.active)).collect();
     let mut lines = Vec::new();
     for app in apps {
-        let serving = flag::read(&layout.flag_dir(&app))?.color();
+        let serving = nginx::current_route(layout, &app)?.unwrap_or_default().color();
         let known = match &cursors {
             Ok(_) => None,
             Err(_) => known::read(layout, &app).ok().flatten(),

@@ -5,14 +5,21 @@ use eyre::WrapErr as _;
 use crate::host::connections;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{App, Artifact, ByColor, Color, Hinted, Invalid, Port, Route, Runtime, UnitName};
-use crate::proxy::nginx::flag;
+use crate::model::{App, Artifact, ByColor, Color, Hinted, Invalid, Port, Runtime, Settings, UnitName};
+use crate::proxy::nginx;
 use crate::state::releases::{self, Releases};
 
 /// What must hold on the host before anything is written; `active` is what the cursor says. Fails with the first that does
 /// not.
-pub async fn check_host(app: &App, layout: &Layout, systemd: &Systemd, active: Option<Color>) -> eyre::Result<()> {
+pub async fn check_host(
+    app: &App,
+    settings: &Settings,
+    layout: &Layout,
+    systemd: &Systemd,
+    active: Option<Color>,
+) -> eyre::Result<()> {
     check_files_of(app)?;
+    check_control_port(app, settings.nginx.control_port)?;
     check_state_directory(app, layout)?;
     check_other_apps(app, layout)?;
     let old = installed_ports(app, layout);
@@ -54,6 +61,25 @@ fn check_files_of(app: &App) -> eyre::Result<()> {
     Ok(())
 }
 
+/// The port by which bgctl asks nginx is no instance's, and no site's.
+fn check_control_port(app: &App, control_port: Port) -> eyre::Result<()> {
+    let color = Color::BOTH
+        .into_iter()
+        .find(|color| *app.ports.get(*color) == control_port);
+    let listen = app
+        .site
+        .listen
+        .iter()
+        .find(|listen| listen.port() == control_port.get());
+    let what = match (color, listen) {
+        (Some(color), _) => format!("for {color}"),
+        (None, Some(listen)) => format!("to listen on {listen}"),
+        (None, None) => return Ok(()),
+    };
+    let message = format!("cannot use port {control_port} {what}: bgctl asks nginx by it");
+    Err(Hinted::new(message, "take another one, or set [nginx] control_port in bgctl.toml").into())
+}
+
 fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
     for other in super::installed(layout)?.into_iter().filter(|other| *other != app.name) {
         let other = match super::app(layout, &other) {
@@ -86,12 +112,7 @@ async fn check_old_ports(
     systemd: &Systemd,
     active: Option<Color>,
 ) -> eyre::Result<()> {
-    let flag_dir = layout.flag_dir(&app.name);
-    let serving = if flag_dir.is_dir() {
-        flag::read(&flag_dir)?
-    } else {
-        Route::None
-    };
+    let route = nginx::current_route(layout, &app.name)?.unwrap_or_default();
     for color in Color::BOTH {
         let (before, after) = (*old.get(color), *app.ports.get(color));
         if before == after {
@@ -104,7 +125,7 @@ async fn check_old_ports(
             format!("{unit} starts at boot")
         } else if let Some(release) = releases::pinned(layout, &app.name, before)? {
             format!("release {release} is pinned to it")
-        } else if active == Some(color) || serving.serves(color) {
+        } else if active == Some(color) || route.serves(color) {
             format!("{color} is active")
         } else {
             continue;

@@ -11,7 +11,7 @@ use crate::host::layout::Layout;
 use crate::model::{App, AppName, Hinted, Unreadable, sealed};
 
 pub use check::check_host;
-pub use put::{Put, make_state, put, put_below};
+pub use put::{Put, make_state, migrate, put, put_below};
 pub use remove::{Remove, remove};
 pub use rendered::{Alien, Change, Files, alien};
 

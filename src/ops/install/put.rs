@@ -1,15 +1,14 @@
 //! Installing.
 //!
 //! ```text
-//! folders, flag -> units on disk -> site, proven -> systemd reads the units -> worker enabled -> cursor -> manifests
-//!       |               |               |         |
-//!       +---------------+---------------+         +--> from here on: half done, the same again goes on
-//!                       v
+//! folders, route -> units on disk -> site, tested before and proven -> systemd reads the units -> worker enabled
+//!       |               |               |                                    |     -> cursor -> manifests
+//!       +---------------+---------------+                                    +--> from here on: half done, the same again
+//!                       v                                                         completes it
 //!       what was there before is back
 //! ```
 //!
-//! The units stand before the site does: it listens in a folder that one of them makes nginx have at boot, and without that
-//! no site of the host would come up. systemd reads them after it, so that a site which nginx refuses costs no reload.
+//! systemd reads the units after the site is proven, so that a site which nginx refuses costs no reload.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -18,10 +17,9 @@ use super::{Failed, installed};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName, Color, Route, Settings, UnitName};
+use crate::model::{App, AppName, Color, Settings, UnitName};
 use crate::ops::leftovers;
-use crate::proxy::nginx::flag;
-use crate::proxy::nginx::{Nginx, Proof};
+use crate::proxy::nginx::{self, Nginx, Proof, old, route};
 use crate::render;
 use crate::store::Store;
 
@@ -67,6 +65,14 @@ pub async fn put(put: &Put<'_>, files: &Files) -> Result<Vec<String>, Failed> {
     }
 }
 
+/// Gives an app of bgctl 0.1.0 a route, and a site that goes by it, while one of its switches is open; the next installation does
+/// the rest. Errors where nginx does not take the site.
+pub async fn migrate(put: &Put<'_>, files: &Files) -> eyre::Result<()> {
+    write_state(put.layout, &put.app.name)?;
+    let site = files.transition.as_ref().unwrap_or(&files.site.new);
+    put.put_one_site(files, site).await.map(drop)
+}
+
 /// Files only, below another root where nothing runs; says whether anything changed.
 pub fn put_below(app: &AppName, layout: &Layout, files: &Files) -> eyre::Result<bool> {
     make_state(layout, app)?;
@@ -84,30 +90,52 @@ impl Put<'_> {
     async fn put_site<'f>(&self, files: &'f Files, undo: &mut Undo<'f>, did: &mut Vec<String>) -> eyre::Result<()> {
         let (app, layout) = (self.app, self.layout);
         leftovers::sweep_files(files)?;
-        undo.make_dirs(&layout.run_dir())?;
         write_state(layout, &app.name)?;
         for change in files.units.iter().filter(|change| change.is_needed()) {
             undo.write(change)?;
             did.push(format!("wrote {}", change.path));
         }
-        let proof = Proof {
-            app: &app.name,
-            site: &app.site,
-            socket: &layout.socket(&app.name),
-            route: flag::read(&layout.flag_dir(&app.name))?,
-            version: render::site_version(&files.site.new),
-        };
-        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
-        let path = &files.site.path;
-        if nginx.put_site(path, &files.site.new, &proof).await? {
-            did.push(format!("wrote {path} and reloaded nginx"));
+        if self.put_site_files(files).await? {
+            did.push(format!("wrote {} and reloaded nginx", files.site.path));
         }
         Ok(())
     }
 
+    /// The site, and what it shares with others. One that replaces a site of bgctl 0.1.0 does so in two steps: a request that a
+    /// worker of nginx took by the old one is still to be answered.
+    async fn put_site_files(&self, files: &Files) -> eyre::Result<bool> {
+        if let Some(site) = &files.transition
+            && let Some(before) = self.put_one_site(files, site).await?
+        {
+            before.wait_for_end(self.app.drain.timeout).await?;
+        }
+        Ok(self.put_one_site(files, &files.site.new).await?.is_some())
+    }
+
+    /// Puts `site` in the place of the app's site. Returns what nginx was before, or `None` where nothing had to be done.
+    async fn put_one_site(&self, files: &Files, site: &str) -> eyre::Result<Option<nginx::Snapshot>> {
+        let name = &self.app.name;
+        let change = |path, text| nginx::Change { path, text: Some(text) };
+        let changes = [
+            change(&*files.shared.path, &*files.shared.new),
+            change(&*files.site.path, site),
+        ];
+        let proof = Proof {
+            app: name,
+            site: &self.app.site,
+            control_port: self.settings.nginx.control_port,
+            route: route::require(&self.layout.route_dir(name))?,
+            version: render::site_version(site),
+        };
+        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
+        nginx.put(&changes, &proof).await
+    }
+
     async fn complete(&self, files: &Files, did: &mut Vec<String>) -> eyre::Result<()> {
         let name = &self.app.name;
-        if files.units.iter().any(Change::is_needed) || self.needs_reload().await? {
+        let sites = self.layout.site_dir(&self.settings.nginx);
+        let is_dropped = old::remove(self.layout, name, &self.settings.nginx.unit, &sites)?;
+        if is_dropped || files.units.iter().any(Change::is_needed) || self.needs_reload().await? {
             self.systemd.daemon_reload().await?;
             did.push("reloaded systemd".to_owned());
         }
@@ -180,32 +208,34 @@ impl<'f> Undo<'f> {
             files::remove_empty_dir(&folder)?;
         }
         if put.is_new {
-            fs_err::remove_dir_all(put.layout.app(&put.app.name))?;
+            let (layout, name) = (put.layout, &put.app.name);
+            fs_err::remove_dir_all(layout.app(name))?;
+            fs_err::remove_dir_all(layout.route_dir(name))?;
+            files::remove_empty_dir(&layout.routes())?;
         }
         Ok(())
     }
 }
 
-/// The app's folders, and a flag that says that nothing is deployed where nothing is.
+/// The app's folders, and a route: where there is none, or nothing of the app can run, to no color; that of bgctl 0.1.0 where
+/// it left one.
 fn write_state(layout: &Layout, app: &AppName) -> eyre::Result<()> {
-    let is_new = !layout.flag_dir(app).try_exists()? || (!installed(layout)?.contains(app) && !is_pinned(layout, app)?);
-    let open = [layout.flag_dir(app), layout.serving_dir(app), layout.names_dir(app)];
-    let closed = [layout.releases_dir(app), layout.switches_dir(app)];
-    // Where nginx looks for the release while no color is active.
-    let none = layout.serving_dir(app).join("none");
-    for folder in open.iter().chain([&none]) {
-        files::ensure_dir(folder, 0o755)?;
+    for folder in [layout.releases_dir(app), layout.switches_dir(app)] {
+        files::ensure_dir(&folder, 0o700)?;
     }
-    for folder in &closed {
-        files::ensure_dir(folder, 0o700)?;
-    }
-    if is_new {
-        flag::set(&layout.flag_dir(app), Route::None)?;
+    let folder = layout.route_dir(app);
+    let can_run = installed(layout)?.contains(app) || is_pinned(layout, app)?;
+    let before = nginx::current_route(layout, app)?;
+    files::ensure_dir(&layout.routes(), 0o755)?;
+    route::make(&folder)?;
+    let route = before.filter(|_| can_run).unwrap_or_default();
+    if route::read(&folder)? != Some(route) {
+        route::set(&folder, route)?;
     }
     Ok(())
 }
 
-/// Whether a release is pinned to any port. Where none is nothing runs, and no flag but `none` is true.
+/// Whether a release is pinned to any port. Where none is nothing runs, and no color can serve.
 fn is_pinned(layout: &Layout, app: &AppName) -> eyre::Result<bool> {
     let names = files::names_in(&layout.app(app))?;
     Ok(names.iter().any(|name| Utf8Path::new(name).extension() == Some("env")))
@@ -216,24 +246,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flag_that_a_crash_left_out_is_put() {
+    fn routes_that_a_crash_left_out_are_made() {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::new(Utf8PathBuf::try_from(root.path().to_owned()).unwrap());
         let app = AppName::parse("shop").unwrap();
         assert!(make_state(&layout, &app).unwrap());
         assert!(!make_state(&layout, &app).unwrap());
-        let folder = layout.flag_dir(&app);
-        files::ensure_dir(&folder, 0o755).unwrap();
+        let folder = layout.route_dir(&app);
         write_state(&layout, &app).unwrap();
-        assert_eq!(flag::read(&folder).unwrap(), Route::None);
+        assert_eq!(route::read(&folder).unwrap(), Some(crate::model::Route::None));
 
-        flag::set(&folder, Route::To(Color::Green)).unwrap();
+        let green = Color::Green.into();
+        route::set(&folder, green).unwrap();
         fs_err::write(layout.app(&app).join("9002.env"), "BGCTL_RELEASE=r1\n").unwrap();
         write_state(&layout, &app).unwrap();
-        assert_eq!(
-            flag::read(&folder).unwrap(),
-            Route::To(Color::Green),
-            "something may run"
-        );
+        assert_eq!(route::read(&folder).unwrap(), Some(green), "something may run");
     }
 }

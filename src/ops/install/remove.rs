@@ -10,10 +10,9 @@ use super::{Failed, installed};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
-use crate::model::{App, Color, Route, Settings, UnitName};
+use crate::model::{App, Color, Settings, UnitName};
 use crate::ops::leftovers;
-use crate::proxy::nginx::flag;
-use crate::proxy::nginx::{self, Nginx};
+use crate::proxy::nginx::{self, Nginx, old};
 use crate::store::Store;
 
 /// What an app is removed from.
@@ -44,27 +43,47 @@ impl Remove<'_> {
     async fn site(&self, written: &Files) -> eyre::Result<()> {
         leftovers::sweep_files(written)?;
         let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
-        let socket = self.layout.socket(&self.app.name);
-        let is_removed = nginx.remove_site(&written.site.path).await?;
-        // Somebody took the file away, and nginx does not know yet.
-        if !is_removed && nginx::ask(&self.app.name, &self.app.site, &socket).await.is_ok() {
+        let gone = |path| nginx::Change { path, text: None };
+        let mut changes = vec![gone(&*written.site.path)];
+        if self.is_last()? && is_ours(&self.app.name, &written.shared) {
+            changes.insert(0, gone(&*written.shared.path));
+        }
+        let is_removed = nginx.remove(&changes).await?;
+        // Somebody removed the file, and nginx does not know yet.
+        if !is_removed
+            && nginx::ask(&self.app.name, self.settings.nginx.control_port)
+                .await
+                .is_ok()
+        {
             nginx.reload().await?;
         }
         Ok(())
     }
 
+    /// Whether no other app is installed.
+    fn is_last(&self) -> eyre::Result<bool> {
+        Ok(installed(self.layout)? == [self.app.name.clone()])
+    }
+
     async fn rest(&self, written: &Files) -> eyre::Result<Vec<Utf8PathBuf>> {
         let (layout, name) = (self.layout, &self.app.name);
-        let flag_dir = layout.flag_dir(name);
-        if flag_dir.is_dir() {
-            // Installed again it answers 503, and never with what is about to be stopped.
-            flag::set(&flag_dir, Route::None)?;
+        // Installed again it answers 503, and never with what is about to be stopped.
+        let routes = layout.route_dir(name);
+        if routes.is_dir() {
+            fs_err::remove_dir_all(&routes)?;
         }
+        files::remove_empty_dir(&layout.routes())?;
         for color in Color::BOTH {
             self.stop(&UnitName::instance(name, *self.app.ports.get(color))).await?;
         }
         self.disable(&UnitName::switch(name)).await?;
         let left = self.remove_units(written)?;
+        old::remove(
+            layout,
+            name,
+            &self.settings.nginx.unit,
+            &layout.site_dir(&self.settings.nginx),
+        )?;
         self.systemd.daemon_reload().await?;
         if !self.keep_state {
             self.store.remove(name).await?;
@@ -101,14 +120,14 @@ impl Remove<'_> {
 
     fn remove_units(&self, written: &Files) -> eyre::Result<Vec<Utf8PathBuf>> {
         let name = &self.app.name;
-        let is_last = installed(self.layout)? == [name.clone()];
+        let is_last = self.is_last()?;
         let template = self.layout.template_unit(name);
         let mut left = Vec::new();
         for unit in written.units.iter().filter(|unit| is_last || unit.path == template) {
-            if !is_ours(name, unit) {
+            if is_ours(name, unit) {
+                files::remove(&unit.path)?;
+            } else {
                 left.push(unit.path.clone());
-            } else if files::remove(&unit.path)? && unit.path.parent() != Some(&self.layout.unit_dir()) {
-                remove_folder_of(&unit.path)?;
             }
         }
         Ok(left)

@@ -4,8 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::files;
 use crate::host::layout::Layout;
-use crate::model::{App, AppName, Hinted, Settings, sealed};
-use crate::render::{self, seal};
+use crate::model::{App, AppName, Color, Hinted, Route, Settings, sealed};
+use crate::proxy::nginx::{old, route};
+use crate::render::{self, Keys, SiteHost, seal};
 
 /// A file to be written: what is there, and what will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +37,14 @@ impl Change {
 /// All files of an app outside of its state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
+    /// What the nginx sites of all apps share.
+    pub shared: Change,
     /// The nginx site.
     pub site: Change,
-    /// The template unit and the units that all apps share.
-    pub units: Vec<Change>,
+    /// The site that takes the place of one of bgctl 0.1.0 for as long as workers of nginx use that; none where there is none.
+    pub transition: Option<String>,
+    /// The template unit, and the unit that runs switches.
+    pub units: [Change; 2],
     /// The manifest, for people to read and edit.
     pub manifest: Change,
     /// The manifest, for bgctl: what was installed.
@@ -56,18 +61,45 @@ impl Files {
         program: &Utf8Path,
     ) -> eyre::Result<Self> {
         let name = &app.name;
+        // As the host's own nginx and systemd see it, also where the files are written below another root.
         let host = Layout::default();
-        let site = render::site(app, &host.app(name), &host.socket(name))?;
+        let (routes, socket) = (host.route_dir(name), old::socket(&host, name));
+        let site_host = SiteHost {
+            routes: &routes,
+            control_port: settings.nginx.control_port,
+            old_socket: None,
+        };
+        let site = Change::of(
+            layout.site(name, &settings.nginx),
+            render::site(app, &site_host)?,
+            0o644,
+        )?;
+        let is_old = site.old.as_deref().is_some_and(old::is_site);
+        let transition = is_old.then(|| {
+            let old_socket = Some(socket.as_path());
+            render::site(
+                app,
+                &SiteHost {
+                    old_socket,
+                    ..site_host
+                },
+            )
+        });
+        let keys = Keys {
+            blue: route::key(Color::Blue.into()),
+            green: route::key(Color::Green.into()),
+            none: route::key(Route::None),
+        };
+        let shared = render::shared_site(settings.nginx.control_port, keys)?;
         let unit = render::unit(app, program, &settings.docker)?;
         Ok(Self {
-            site: Change::of(layout.site(name, &settings.nginx), site, 0o644)?,
-            units: std::iter::once(Change::of(layout.template_unit(name), unit, 0o644))
-                .chain(
-                    render::support(program, &settings.nginx.unit)?
-                        .into_iter()
-                        .map(|(path, text)| Change::of(layout.below(path), text, 0o644)),
-                )
-                .collect::<eyre::Result<_>>()?,
+            shared: Change::of(layout.shared_site(&settings.nginx), shared, 0o644)?,
+            site,
+            transition: transition.transpose()?,
+            units: [
+                Change::of(layout.template_unit(name), unit, 0o644)?,
+                Change::of(layout.switch_unit(), render::switch_unit(program)?, 0o644)?,
+            ],
             manifest: Change::of(layout.manifest(name), manifest.to_owned(), 0o600)?,
             installed: Change::of(
                 layout.installed_manifest(name),
@@ -115,7 +147,7 @@ impl Files {
 
     /// Those that bgctl rendered.
     pub fn rendered(&self) -> impl Iterator<Item = &Change> {
-        std::iter::once(&self.site).chain(&self.units)
+        [&self.shared, &self.site].into_iter().chain(&self.units)
     }
 
     /// All of them, in the order in which a new host gets them.

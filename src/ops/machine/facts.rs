@@ -9,7 +9,7 @@ use crate::files;
 use crate::host::systemd::UnitState;
 use crate::model::{AppName, ByColor, Color, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
 use crate::ops::install::{self, Alien, Change, Files};
-use crate::proxy::nginx::{self, flag};
+use crate::proxy::nginx::{self, route};
 use crate::render;
 use crate::state::known;
 use crate::state::switches::Switches;
@@ -30,7 +30,7 @@ impl Machine {
     /// something cannot be read at all, or was written by a newer bgctl and everything depends on it.
     pub async fn facts(&self, files: &Files) -> eyre::Result<Facts> {
         let name = &self.app.name;
-        let (flags, socket) = (self.flags(), self.layout.socket(name));
+        let (route, has_route) = self.route_fact()?;
         let (known, mut damaged) = self.known_releases()?;
         let open = self.open_switch().await?;
         damaged.extend(self.damaged_journals(open.as_ref())?);
@@ -38,7 +38,7 @@ impl Machine {
         let look = async {
             tokio::join!(
                 self.cursor_fact(),
-                nginx::ask(name, &self.app.site, &socket),
+                nginx::ask(name, self.settings.nginx.control_port),
                 self.color_facts(Color::Blue),
                 self.color_facts(Color::Green),
             )
@@ -55,16 +55,11 @@ impl Machine {
             host: host_name()?,
             cursor,
             deferred,
-            has_route: flags.is_dir(),
-            // Without a flag the site sends requests to blue.
-            route: if flags.is_dir() {
-                flag::read(&flags)?
-            } else {
-                Route::To(Color::Blue)
-            },
+            has_route,
+            route,
             nginx: nginx
                 .as_ref()
-                .map(|told| told.route)
+                .map(|answered| answered.route)
                 .map_err(|error| format!("{error:#}")),
             colors: ByColor {
                 blue: blue?,
@@ -78,6 +73,14 @@ impl Machine {
             keep_warm: self.app.drain.keep_warm,
             drain: self.app.drain.timeout,
         })
+    }
+
+    /// Where nginx sends requests, and whether a route says so. Without one it sends requests without a body to blue, and a site
+    /// of bgctl 0.1.0 has its own way.
+    fn route_fact(&self) -> eyre::Result<(Route, bool)> {
+        let route = nginx::current_route(&self.layout, &self.app.name)?;
+        let has_route = route::read(&self.routes())?.is_some();
+        Ok((route.unwrap_or(Route::To(Color::Blue)), has_route))
     }
 
     /// The cursor; fails where the store does not tell soon, see [`ask`].
@@ -114,16 +117,13 @@ impl Machine {
     }
 
     async fn color_facts(&self, color: Color) -> eyre::Result<ColorFacts> {
-        let (name, unit) = (&self.app.name, self.unit(color));
+        let unit = self.unit(color);
         let state = self.systemd.state(&unit).await?;
-        let named = self.layout.serving(name, color).read_link_utf8().ok();
-        let named = named.and_then(|target| ReleaseId::parse(target.file_name()?).ok());
         Ok(ColorFacts {
             state: state.active,
             unit_file: self.systemd.unit_file(&unit).await?,
             pinned: self.pin_fact(color)?,
             running: running(&state),
-            named,
             unit,
         })
     }
@@ -196,7 +196,7 @@ impl Machine {
         }
     }
 
-    async fn file_facts(&self, files: &Files, told: Option<&nginx::Told>) -> eyre::Result<Vec<FileFact>> {
+    async fn file_facts(&self, files: &Files, answered: Option<&nginx::Answered>) -> eyre::Result<Vec<FileFact>> {
         let name = &self.app.name;
         let mut facts: Vec<_> = files.rendered().filter_map(|change| file_fact(name, change)).collect();
         if facts.is_empty() {
@@ -211,7 +211,7 @@ impl Machine {
             }
             facts.dedup();
             let version = render::site_version(&files.site.new);
-            if told.is_some_and(|told| told.version.as_deref() != version) {
+            if answered.is_some_and(|answered| answered.version.as_deref() != version) {
                 let (path, state) = (files.site.path.clone(), FileState::NotServed);
                 facts.push(FileFact { path, state });
             }

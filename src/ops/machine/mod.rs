@@ -29,7 +29,7 @@ use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
 use crate::host::{probe, tell};
-use crate::proxy::nginx::flag;
+use crate::proxy::nginx::route;
 use crate::state::known;
 use crate::state::releases::{self, Releases};
 use crate::state::switches::{Log, Switches};
@@ -130,7 +130,7 @@ impl Machine {
 
     /// A cursor that says what this host serves, at no revision.
     fn served(&self) -> eyre::Result<Stored> {
-        let active = flag::read(&self.flags())?.color();
+        let active = route::require(&self.routes())?.color();
         let release = active.map(|color| self.pinned(color)).transpose()?.flatten();
         let cursor = Cursor {
             active,
@@ -160,7 +160,7 @@ impl Machine {
         let previous = switches.previous_release(active)?;
         Ok(Observed {
             cursor,
-            route: flag::read(&self.flags())?,
+            route: route::require(&self.routes())?,
             instances: ByColor { blue, green },
             releases: self.releases().list()?,
             previous,
@@ -178,8 +178,8 @@ impl Machine {
         *self.app.ports.get(color)
     }
 
-    fn flags(&self) -> Utf8PathBuf {
-        self.layout.flag_dir(&self.app.name)
+    fn routes(&self) -> Utf8PathBuf {
+        self.layout.route_dir(&self.app.name)
     }
 
     fn releases(&self) -> Releases {
@@ -212,12 +212,10 @@ impl Machine {
         let name = &self.app.name;
         let env_file = self.layout.env_file(name, self.port(color));
         let Some(id) = release else {
-            files::remove(&env_file)?;
-            return files::remove(&self.layout.serving(name, color)).map(drop);
+            return files::remove(&env_file).map(drop);
         };
         self.releases().sync()?;
         let text = render::environment(&self.app, color, &self.releases().read(id)?)?;
-        flag::name_release(&self.layout.serving_dir(name), &self.layout.names_dir(name), color, id)?;
         files::write(&env_file, text.as_bytes(), 0o600)
     }
 
@@ -269,7 +267,7 @@ impl Machine {
 
     async fn try_describe(&self, color: Color) -> eyre::Result<()> {
         let release = self.pinned(color)?;
-        let is_active = flag::read(&self.flags())?.serves(color);
+        let is_active = route::require(&self.routes())?.serves(color);
         let role = if is_active { "active" } else { "idle" };
         let release = release.as_ref().map_or("no release", ReleaseId::as_str);
         let text = format!("{} {color} ({role}): {release}", self.app.name);
@@ -278,7 +276,7 @@ impl Machine {
 
     async fn stop(&self, color: Color, timeout: Duration) -> eyre::Result<()> {
         let unit = self.unit(color);
-        if flag::read(&self.flags())?.serves(color) {
+        if route::require(&self.routes())?.serves(color) {
             eyre::bail!("cannot stop {unit}: nginx sends requests to it");
         }
         self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;

@@ -9,7 +9,7 @@ use crate::host::probe;
 use crate::host::systemd::JOB_MARGIN;
 use crate::model::{Artifact, Color, Cursor, Hinted, ReleaseId, ResolvedImage, Stored, UnitName};
 use crate::ops::install::{self, Failed, Files, Put};
-use crate::proxy::nginx::flag;
+use crate::proxy::nginx::route;
 use crate::runtime::docker::Docker;
 use crate::state::saved;
 use crate::state::switches::Switches;
@@ -27,9 +27,10 @@ impl Machine {
                 let kept = saved::put_aside(&self.layout, path)?;
                 return Ok(kept.iter().map(|kept| format!("it is in {kept}")).collect());
             }
-            Repair::MakeRoute(route) => {
-                files::ensure_dir(&self.flags(), 0o755)?;
-                flag::set(&self.flags(), *route).map(drop)?;
+            Repair::MakeRoute(to) => {
+                files::ensure_dir(&self.layout.routes(), 0o755)?;
+                route::make(&self.routes())?;
+                route::set(&self.routes(), *to).map(drop)?;
             }
             Repair::Unmask(unit) => self.systemd.unmask(unit).await?,
             Repair::Write => return self.write(files).await,

@@ -6,7 +6,7 @@ use crate::engine::Effects as _;
 use crate::host::connections;
 use crate::model::{Color, Route};
 use crate::plan::Expected;
-use crate::proxy::nginx::{self, flag};
+use crate::proxy::nginx::{self, Way, old, route};
 
 use super::Machine;
 
@@ -20,7 +20,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl Machine {
     /// Moves all new requests, and says in the units' descriptions who is active now.
     pub(super) async fn route(&self, to: Route) -> eyre::Result<()> {
-        flag::set(&self.flags(), to)?;
+        route::set(&self.routes(), to)?;
+        old::follow(&self.layout.app(&self.app.name), to)?;
         tokio::join!(self.describe_if_up(Color::Blue), self.describe_if_up(Color::Green));
         Ok(())
     }
@@ -42,18 +43,27 @@ impl Machine {
     }
 
     async fn ask_nginx(&self, color: Color, health: Option<Expected>) -> eyre::Result<()> {
-        let socket = self.layout.socket(&self.app.name);
-        let route = nginx::ask(&self.app.name, &self.app.site, &socket).await?.route;
+        let (app, control_port) = (&self.app.name, self.settings.nginx.control_port);
+        let route = nginx::ask(app, control_port).await?.route;
         if !route.serves(color) {
             eyre::bail!("nginx sends requests to {route}");
         }
         let Some(Expected { status, timeout }) = health else {
             return Ok(());
         };
-        let answer = nginx::health(&self.app.name, &self.app.site, &socket, timeout).await?;
-        if answer.status != status || answer.color != Some(color) {
-            let (status, by) = (answer.status, Color::or_none(answer.color));
-            eyre::bail!("its health check through nginx says {status} by {by}");
+        let port = self.port(color).get();
+        for way in Way::BOTH {
+            let answer = nginx::health(app, control_port, way, timeout).await?;
+            if answer.port != Some(port) {
+                let by = answer.port.map_or("nobody".to_owned(), |port| format!("port {port}"));
+                eyre::bail!("nginx asks {by} for requests {way}, and {color} is port {port}");
+            }
+            if answer.status != status {
+                eyre::bail!(
+                    "its health check through nginx answers {}, and {status} is expected",
+                    answer.status
+                );
+            }
         }
         Ok(())
     }

@@ -1,189 +1,191 @@
-//! Asking nginx what it serves, by the locations that every rendered site has for this host only.
+//! Asking nginx what it serves, on the port of 127.0.0.1 where every site has a server for bgctl alone.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
 use eyre::WrapErr as _;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 
-use super::Proof;
+use super::{Proof, route};
 use crate::host::http::{self, Answer};
-use crate::model::{AppName, Color, Hinted, Listen, Route, Site};
+use crate::model::{AppName, Hinted, Port, Route};
 
-/// How long nginx may take to say which color it uses.
+/// How long nginx may take to say where it sends requests.
 const ASK: Duration = Duration::from_secs(5);
 
 /// The time between two questions.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What the active color answered through nginx.
+/// The two ways that a request can take through a site; see [`route`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// That of a request without a body.
+    Plain,
+    /// That of a request with one.
+    Body,
+}
+
+impl Way {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Plain, Self::Body];
+
+    fn health_path(self) -> &'static str {
+        match self {
+            Self::Plain => "/health",
+            Self::Body => "/health/body",
+        }
+    }
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "without a body",
+            Self::Body => "with a body",
+        })
+    }
+}
+
+/// What an app answered through nginx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     /// The status of its answer, or of nginx's own where it got none.
     pub status: u16,
-    /// The color that nginx asked; none where nothing was ever switched.
-    pub color: Option<Color>,
+    /// The port that nginx asked; none where it asked none.
+    pub port: Option<u16>,
 }
 
-/// What nginx tells of an app's site.
+/// What nginx says of an app's site.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Answered {
     /// Where it sends requests now.
     pub route: Route,
-    /// The version of the site's text that it has read; none of one that an older bgctl rendered.
+    /// The version of the site's text that it has read.
     pub version: Option<String>,
 }
 
-/// What nginx tells of an app's site. Asks the site itself where it listens with plain HTTP on a loopback address, else its
-/// second look on `socket`. Fails where something else answers.
-pub async fn ask(app: &AppName, site: &Site, socket: &Utf8Path) -> eyre::Result<Told> {
-    let door = Door::of(site, socket);
+/// What nginx says of an app's site. Errors where it does not answer, something else answers, or it would send requests with a
+/// body elsewhere than those without.
+pub async fn ask(app: &AppName, control_port: Port) -> eyre::Result<Answered> {
     let ask = async {
-        let answer = door.get("/.bgctl/color", ASK).await?;
-        require_of(app, &answer)?;
-        let text = answer.body.trim();
-        match Route::parse(text) {
-            Ok(route) if answer.status.is_success() => Ok(Told {
-                route,
-                version: header(&answer, "x-bgctl-site").map(str::to_owned),
-            }),
-            _ => Err(wrong(&answer)),
+        let answer = get(app, control_port, "/route", ASK).await?;
+        let (text, key) = answer.body.trim().split_once(' ').unwrap_or_default();
+        let route = match Route::parse(text) {
+            Ok(route) if answer.status.is_success() => route,
+            _ => return Err(wrong(app, &answer)),
+        };
+        let version = header(&answer, "x-bgctl-site").map(str::to_owned);
+        // The link may have been replaced between the two looks that nginx takes.
+        if key != route::key(route) && !Route::ALL.iter().any(|route| key == route::key(*route)) {
+            let message = format!("nginx resolves the link of the route to something else (its key is {key:?})");
+            return Err(Hinted::new(message, format!("bgctl repair {app}")).into());
         }
+        Ok(Answered { route, version })
     };
     ask.await
-        .wrap_err_with(|| format!("cannot ask nginx for the color in use ({door})"))
+        .wrap_err_with(|| format!("cannot ask nginx on 127.0.0.1:{control_port} where it sends the requests of {app}"))
 }
 
-/// What the health path of the active color answers through nginx, within `timeout`; asked as [`ask`]. Fails where
-/// nginx gives no answer, or something else than a site of bgctl does: also where the app's check is not HTTP, since the
-/// site has no such location then.
-pub async fn health(app: &AppName, site: &Site, socket: &Utf8Path, timeout: Duration) -> eyre::Result<Health> {
-    let door = Door::of(site, socket);
+/// What the health path of the app answers through nginx, by one of the ways, within `timeout`. Errors where nginx gives no
+/// answer, something else does, or the app's check is not HTTP, since the site has no such location then.
+pub async fn health(app: &AppName, control_port: Port, way: Way, timeout: Duration) -> eyre::Result<Health> {
     let ask = async {
-        let answer = door.get("/.bgctl/health", timeout).await?;
-        require_of(app, &answer)?;
-        let color = header(&answer, "x-bgctl-color").ok_or_else(|| wrong(&answer))?;
+        let answer = get(app, control_port, way.health_path(), timeout).await?;
+        let upstream = header(&answer, "x-bgctl-upstream").unwrap_or_default();
         eyre::Ok(Health {
             status: answer.status.as_u16(),
-            color: Color::parse_or_none(color)?,
+            port: upstream.parse::<SocketAddr>().ok().map(|address| address.port()),
         })
     };
     ask.await
-        .wrap_err_with(|| format!("cannot ask for the health of the active color through nginx ({door})"))
+        .wrap_err_with(|| format!("cannot ask for the health of {app} through nginx on 127.0.0.1:{control_port}"))
 }
 
-/// Asks until the answer is the expected one. Fails after `patience` with what is wrong with the last answer.
-pub(super) async fn wait_for(proof: &Proof<'_>, patience: Duration) -> eyre::Result<()> {
+/// Errors where nginx chooses servers by another hash than the one that the keys of routes are made for: requests with a body
+/// would go to the wrong color.
+pub(super) async fn check_hash(control_port: Port) -> eyre::Result<()> {
+    for (route, server) in [Route::ALL[1], Route::ALL[2], Route::None].into_iter().zip(1..) {
+        let path = format!("/.bgctl/hash?key={}", route::key(route));
+        let answer = within(ASK, request(control_port, "localhost", &path)).await?;
+        let chosen = header(&answer, "x-bgctl-upstream").unwrap_or_default();
+        if chosen != format!("127.0.0.1:{server}") {
+            let message = format!(
+                "nginx chooses {chosen:?} for the key of the route to {route}, and not the server number {server}"
+            );
+            let hint = "this nginx hashes in another way than nginx 1.18 to 1.31 do, and bgctl cannot use it";
+            return Err(Hinted::new(message, hint).into());
+        }
+    }
+    Ok(())
+}
+
+/// Asks until the answer is the expected one. Errors after `timeout` with what is wrong with the last answer.
+pub(super) async fn wait_for(proof: &Proof<'_>, timeout: Duration) -> eyre::Result<()> {
     let began = Instant::now();
     loop {
-        match ask(proof.app, proof.site, proof.socket).await {
-            Ok(told) if proof.is_given_by(&told) => return Ok(()),
-            Ok(told) if began.elapsed() >= patience => return Err(unseen(&told, proof)),
-            Err(error) if began.elapsed() >= patience => return Err(error),
+        match ask(proof.app, proof.control_port).await {
+            Ok(answered) if proof.is_given_by(&answered) => return check_hash(proof.control_port).await,
+            Ok(answered) if began.elapsed() >= timeout => return Err(unproven(&answered, proof)),
+            Err(error) if began.elapsed() >= timeout => return Err(error),
             _ => tokio::time::sleep(PAUSE).await,
         }
     }
 }
 
-fn unseen(told: &Told, proof: &Proof<'_>) -> eyre::Report {
-    if told.route == proof.route {
+fn unproven(answered: &Answered, proof: &Proof<'_>) -> eyre::Report {
+    if answered.route == proof.route {
         return eyre::eyre!("nginx answers by another version of the site than the one that was written");
     }
-    // nginx looks at the flag as its workers' user.
-    let (told, flag) = (told.route, proof.route);
+    // nginx looks at the link as its workers' user.
+    let (said, route) = (answered.route, proof.route);
     Hinted::new(
-        format!("nginx says {told}, and the flag says {flag}"),
-        "nginx's workers must be able to look into /var/lib/bgctl and what is in it: see the permissions with `namei -l`",
+        format!("nginx says that it sends requests to {said}, and the route leads to {route}"),
+        "nginx's workers must be able to look into /var/lib/bgctl-routes: see the permissions with `namei -l`",
     )
     .into()
 }
 
-/// Fails where the site of another app answers. One that an older bgctl rendered does not tell whose it is.
-fn require_of(app: &AppName, answer: &Answer) -> eyre::Result<()> {
-    match header(answer, "x-bgctl-app").map(AppName::parse) {
-        None => Ok(()),
-        Some(Ok(name)) if name == *app => Ok(()),
-        Some(Ok(other)) => Err(taken(format!("the answer is not this site's, but that of {other}"))),
-        Some(Err(_)) => Err(wrong(answer)),
+async fn get(app: &AppName, control_port: Port, path: &str, timeout: Duration) -> eyre::Result<Answer> {
+    let answer = within(timeout, request(control_port, &format!("{app}.bgctl"), path)).await?;
+    match header(&answer, "x-bgctl-app") {
+        Some(name) if name == app.as_str() => Ok(answer),
+        Some(_) | None => Err(wrong(app, &answer)),
     }
+}
+
+async fn request(control_port: Port, host: &str, path: &str) -> eyre::Result<Answer> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, control_port.get())).await?;
+    http::get(stream, host, path).await
+}
+
+async fn within<T>(timeout: Duration, answer: impl Future<Output = eyre::Result<T>>) -> eyre::Result<T> {
+    tokio::time::timeout(timeout, answer)
+        .await
+        .map_err(|_| eyre::eyre!("no answer within {timeout:?}"))?
 }
 
 fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn wrong(answer: &Answer) -> eyre::Report {
-    taken(format!("the answer is not this site's, but {}", answer.status))
-}
-
-fn taken(message: String) -> eyre::Report {
-    let hint = "another site may take its name or address: compare [nginx] server_name and listen with `nginx -T`";
-    Hinted::new(message, hint).into()
-}
-
-/// Where a site is asked.
-enum Door<'a> {
-    Tcp { listen: &'a Listen, host: String },
-    Socket(&'a Utf8Path),
-}
-
-impl<'a> Door<'a> {
-    fn of(site: &'a Site, socket: &'a Utf8Path) -> Self {
-        let plain = site.certificate.is_none();
-        let listen = site.listen.iter().find(|listen| listen.local_address().is_loopback());
-        match listen {
-            Some(listen) if plain => Self::Tcp {
-                listen,
-                host: host(site),
-            },
-            _ => Self::Socket(socket),
-        }
-    }
-
-    async fn get(&self, path: &str, timeout: Duration) -> eyre::Result<Answer> {
-        let answer = async {
-            match self {
-                Self::Tcp { listen, host } => {
-                    let stream = TcpStream::connect((listen.local_address(), listen.port())).await?;
-                    http::get(stream, host, path).await
-                }
-                Self::Socket(socket) => http::get(UnixStream::connect(socket).await?, "localhost", path).await,
-            }
-        };
-        tokio::time::timeout(timeout, answer)
-            .await
-            .map_err(|_| eyre::eyre!("no answer within {timeout:?}"))?
-    }
-}
-
-impl std::fmt::Display for Door<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp { listen, host } => {
-                let address = std::net::SocketAddr::new(listen.local_address(), listen.port());
-                write!(f, "{host} at {address}")
-            }
-            Self::Socket(socket) => write!(f, "{socket}"),
-        }
-    }
-}
-
-/// A name that the site answers to: its first, with something in the place of a `*`.
-fn host(site: &Site) -> String {
-    let name = site.server_names.first().map_or("_", |name| name.as_str());
-    name.replace('*', "bgctl")
+fn wrong(app: &AppName, answer: &Answer) -> eyre::Report {
+    let by = match header(answer, "x-bgctl-app").map(AppName::parse) {
+        Some(Ok(other)) if other != *app => format!("the site of {other} answers"),
+        Some(Ok(_) | Err(_)) | None => "no site of this app answers".to_owned(),
+    };
+    let hint = "nginx has not read the site, or another server takes the port: compare [nginx] sites and control_port in \
+                bgctl.toml with `nginx -T`";
+    Hinted::new(format!("{by}, but with {}", answer.status), hint).into()
 }
 
 #[cfg(test)]
 mod tests {
     use hyper::header::{HeaderMap, HeaderName};
 
-    use super::super::tests::site;
     use super::*;
-    use crate::model::Certificate;
 
     #[test]
-    fn the_site_of_another_app_is_no_answer() {
+    fn answers_of_other_sites_are_told_as_that() {
         let app = AppName::parse("shop").unwrap();
         let answer = |name: Option<&'static str>| {
             let mut headers = HeaderMap::new();
@@ -191,30 +193,12 @@ mod tests {
             Answer {
                 status: hyper::StatusCode::OK,
                 headers,
-                body: "blue\n".into(),
+                body: "blue blue\n".into(),
             }
         };
-        let refused = |name| require_of(&app, &answer(Some(name))).unwrap_err().to_string();
-        require_of(&app, &answer(Some("shop"))).unwrap();
-        require_of(&app, &answer(None)).unwrap();
-        assert_eq!(refused("blog"), "the answer is not this site's, but that of blog");
-        assert_eq!(refused("Evil; app"), "the answer is not this site's, but 200 OK");
-    }
-
-    #[test]
-    fn the_door_is_the_site_itself_where_this_host_may_use_it() {
-        let socket = Utf8Path::new("/run/bgctl/shop.sock");
-        let door = |site: &Site| Door::of(site, socket).to_string();
-        assert_eq!(door(&site("example.org", "8080")), "example.org at 127.0.0.1:8080");
-        assert_eq!(door(&site("*.example.org", "[::]:80")), "bgctl.example.org at [::1]:80");
-        assert_eq!(door(&site("example.org", "10.0.0.5:80")), socket.as_str());
-        let tls = Site {
-            certificate: Some(Certificate {
-                certificate: "/etc/ssl/x.pem".into(),
-                key: "/etc/ssl/x.key".into(),
-            }),
-            ..site("example.org", "443")
-        };
-        assert_eq!(door(&tls), socket.as_str());
+        let said = |name| wrong(&app, &answer(name)).to_string();
+        assert_eq!(said(Some("blog")), "the site of blog answers, but with 200 OK");
+        assert_eq!(said(Some("Evil; app")), "no site of this app answers, but with 200 OK");
+        assert_eq!(said(None), "no site of this app answers, but with 200 OK");
     }
 }

@@ -1,24 +1,36 @@
-//! nginx: putting a site in place so that a bad one never stays, and asking what it serves.
+//! nginx: putting sites in place so that a bad one never stays, moving the route, and asking what it serves.
 //!
 //! ```text
-//! write by rename -> nginx -t -> reload -> new workers run -> the site answers
-//!                        |          |              |                 |
-//!                        +----------+--------------+-----------------+--> the old file back, nginx -t, reload
+//! tested, not in place -> written by rename -> reload -> new workers run -> the site answers
+//!          |                                      |             |                 |
+//!          v                                      +-------------+-----------------+--> the old files back, reload
+//!       refused, and nothing was written
 //! ```
 
 mod ask;
-pub mod flag;
+pub mod old;
+pub mod route;
+mod staged;
 mod workers;
 
 use std::time::Duration;
 
 use camino::Utf8Path;
 
-pub use self::ask::{Health, Told, ask, health};
+pub use self::ask::{Answered, Health, Way, ask, health};
+use self::staged::Tested;
+pub use self::workers::Snapshot;
 use crate::files;
-use crate::host::command::{Command, Failed};
+use crate::host::command::{Command, Failed, Output};
+use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{AppName, Hinted, NginxSettings, Route, Site};
+use crate::model::{AppName, Hinted, NginxSettings, Port, Route, Site};
+
+/// Where nginx sends the requests of an app, by its route, or by what bgctl 0.1.0 left where it has none. Returns `None` where it
+/// has neither.
+pub fn current_route(layout: &Layout, app: &AppName) -> eyre::Result<Option<Route>> {
+    Ok(route::read(&layout.route_dir(app))?.or_else(|| old::route(&layout.app(app))))
+}
 
 /// How long a check of the configuration, or its reload, may take.
 const CHECK: Duration = Duration::from_secs(60);
@@ -33,6 +45,15 @@ pub struct Nginx {
     systemd: Systemd,
 }
 
+/// A file of its configuration as it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// Where.
+    pub path: &'a Utf8Path,
+    /// What is to stand there; none: no file.
+    pub text: Option<&'a str>,
+}
+
 /// What shows that nginx serves a site.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof<'a> {
@@ -40,17 +61,17 @@ pub struct Proof<'a> {
     pub app: &'a AppName,
     /// Its site.
     pub site: &'a Site,
-    /// The site's second look.
-    pub socket: &'a Utf8Path,
-    /// Where the app's flag sends requests.
+    /// The port by which nginx is asked.
+    pub control_port: Port,
+    /// Where the app's route leads.
     pub route: Route,
     /// The version that the site's text tells.
     pub version: Option<&'a str>,
 }
 
 impl Proof<'_> {
-    fn is_given_by(&self, told: &Told) -> bool {
-        told.route == self.route && told.version.as_deref() == self.version
+    fn is_given_by(&self, answered: &Answered) -> bool {
+        answered.route == self.route && answered.version.as_deref() == self.version
     }
 }
 
@@ -60,95 +81,123 @@ impl Nginx {
         Self { settings, systemd }
     }
 
-    /// Checks nginx's whole configuration as it is on disk; its warnings. Fails with all that nginx said.
-    pub async fn test(&self) -> eyre::Result<Vec<String>> {
+    /// Makes nginx read its configuration anew, and waits until workers run that have read it. Errors where nginx keeps the old
+    /// one, with what it wrote to its error log meanwhile.
+    pub async fn reload(&self) -> eyre::Result<()> {
+        self.reload_from().await.map(drop)
+    }
+
+    async fn reload_from(&self) -> eyre::Result<Snapshot> {
+        let unit = &self.settings.unit;
+        let before = Snapshot::take(self.systemd.state(unit).await?.main_process)?;
+        self.systemd.reload_unit(unit, CHECK).await?;
+        before.wait_for_new(PROOF).await?;
+        Ok(before)
+    }
+
+    /// Makes `changes`, which are in one folder, and makes nginx serve the site that `proof` is about. Returns what nginx was
+    /// before, or `None` where nothing had to be done.
+    ///
+    /// Errors where nginx does not run, refuses the configuration, does not take it, or answers otherwise; then the files that
+    /// were there before are back and nginx serves those, unless the error says otherwise.
+    pub async fn put(&self, changes: &[Change<'_>], proof: &Proof<'_>) -> eyre::Result<Option<Snapshot>> {
+        // They may be on disk, and nginx not have read them: whoever wrote them was killed, or a reload failed.
+        let is_there = is_there(changes)?;
+        let answered = ask::ask(proof.app, proof.control_port);
+        if is_there && answered.await.is_ok_and(|answered| proof.is_given_by(&answered)) {
+            return Ok(None);
+        }
+        self.change("put", changes, Some(proof)).await.map(Some)
+    }
+
+    /// Removes the files of `changes`, and makes nginx forget them. Says whether there were any. Errors where nginx refuses the
+    /// configuration without them; then they are back.
+    pub async fn remove(&self, changes: &[Change<'_>]) -> eyre::Result<bool> {
+        if is_there(changes)? {
+            return Ok(false);
+        }
+        self.change("remove", changes, None).await.map(|_| true)
+    }
+
+    async fn change(&self, verb: &str, changes: &[Change<'_>], proof: Option<&Proof<'_>>) -> eyre::Result<Snapshot> {
+        self.needs_to_run().await?;
+        let what = format!("cannot {verb} {}", names(changes));
+        let is_tested = self.test_staged(&what, changes, proof).await?;
+        let old = read(changes)?;
+        put(changes
+            .iter()
+            .map(|change| (change.path, change.text.map(str::as_bytes))))?;
+        let (error, reloaded) = match self.check_unless(is_tested, proof).await {
+            Err(error) => (error, false),
+            Ok(()) => match self.serve(proof).await {
+                Err(error) => (error, true),
+                Ok(before) => return Ok(before),
+            },
+        };
+        put(changes
+            .iter()
+            .map(|change| change.path)
+            .zip(old.iter().map(Option::as_deref)))?;
+        if let Err(error) = self.test().await {
+            let report = format!("{what}, which is not at fault: {error:#}");
+            return Err(hinted_as(&error, eyre::eyre!(report)));
+        }
+        // A reload costs every app idle connections: without one before there is nothing for one to undo.
+        let back = if reloaded { self.reload().await } else { Ok(()) };
+        let back = match back {
+            Ok(()) => "what was there before is back".to_owned(),
+            Err(worse) => format!("and with what was there before: {worse:#}"),
+        };
+        Err(hinted_as(&error, eyre::eyre!("{what}: {error:#}; {back}")))
+    }
+
+    /// Tests the configuration as it would be, before anything is written; says whether that could be done. Errors where nginx
+    /// would refuse it, and says whether it does so without the change as well.
+    async fn test_staged(&self, what: &str, changes: &[Change<'_>], proof: Option<&Proof<'_>>) -> eyre::Result<bool> {
+        let tested = match staged::test(&self.settings.test, changes, CHECK).await? {
+            Tested::Impossible => return Ok(false),
+            Tested::Ran(tested) => tested,
+        };
+        let error = match tested {
+            Ok(output) => match no_conflict(proof.map(|proof| proof.site), &warnings(&output)) {
+                Ok(()) => return Ok(true),
+                Err(error) => error,
+            },
+            Err(failed) => match self.test().await {
+                Ok(_) => refused(&failed),
+                Err(error) => {
+                    let report = format!("{what}: nginx refuses its configuration without it as well: {error:#}");
+                    return Err(hinted_as(&error, eyre::eyre!(report)));
+                }
+            },
+        };
+        Err(hinted_as(&error, eyre::eyre!("{what}: {error:#}; nothing was written")))
+    }
+
+    /// Checks nginx's whole configuration as it is on disk; its warnings. Errors with all that nginx said.
+    async fn test(&self) -> eyre::Result<Vec<String>> {
         let (program, arguments) = self
             .settings
             .test
             .split_first()
             .ok_or_else(|| eyre::eyre!("cannot check nginx's configuration: no command is set for it"))?;
         let said = Command::new(program, arguments, CHECK).run().await;
-        let said = said.map_err(|failed| refused(&failed))?;
-        let warnings = said.stderr.lines().filter(|line| line.contains("[warn]"));
-        Ok(warnings.map(str::to_owned).collect())
+        Ok(warnings(&said.map_err(|failed| refused(&failed))?))
     }
 
-    /// Makes nginx read its configuration anew, and waits until workers run that have read it. Fails where nginx keeps
-    /// the old one, with what it wrote to its error log meanwhile.
-    pub async fn reload(&self) -> eyre::Result<()> {
-        let unit = &self.settings.unit;
-        let before = workers::Snapshot::take(self.systemd.state(unit).await?.main_process)?;
-        self.systemd.reload_unit(unit, CHECK).await?;
-        before.wait_for_new(PROOF).await
-    }
-
-    /// Puts the site `text` at `path`, makes nginx serve it, and proves that: the site answers, or its second look on
-    /// `socket` where it has no plain HTTP on a loopback address, with the color that the flag names. Says whether anything
-    /// changed.
-    ///
-    /// Fails where nginx does not run, refuses the configuration, does not take it, or answers otherwise; then the file
-    /// that was there before is back and nginx serves that, unless the error says otherwise.
-    pub async fn put_site(&self, path: &Utf8Path, text: &str, proof: &Proof<'_>) -> eyre::Result<bool> {
-        let told = ask::ask(proof.app, proof.site, proof.socket);
-        // It may be on disk, and nginx not have read it: whoever wrote it was killed, or a reload failed.
-        if files::read_bytes(path)?.as_deref() == Some(text.as_bytes())
-            && told.await.is_ok_and(|told| proof.is_given_by(&told))
-        {
-            return Ok(false);
+    async fn check_unless(&self, is_tested: bool, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
+        if is_tested {
+            return Ok(());
         }
-        self.change(path, Some(text), Some(proof)).await?;
-        Ok(true)
+        no_conflict(proof.map(|proof| proof.site), &self.test().await?)
     }
 
-    /// Takes the site at `path` away, and makes nginx forget it. Says whether there was one. Fails where nginx refuses
-    /// the configuration without it; then it is back.
-    pub async fn remove_site(&self, path: &Utf8Path) -> eyre::Result<bool> {
-        if files::read_bytes(path)?.is_none() {
-            return Ok(false);
+    async fn serve(&self, proof: Option<&Proof<'_>>) -> eyre::Result<Snapshot> {
+        let before = self.reload_from().await?;
+        if let Some(proof) = proof {
+            ask::wait_for(proof, PROOF).await?;
         }
-        self.change(path, None, None).await?;
-        Ok(true)
-    }
-
-    async fn change(&self, path: &Utf8Path, text: Option<&str>, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
-        self.needs_to_run().await?;
-        let old = files::read_bytes(path)?;
-        put(path, text.map(str::as_bytes))?;
-        let (error, reloaded) = match self.check(proof).await {
-            Err(error) => (error, false),
-            Ok(()) => match self.serve(proof).await {
-                Err(error) => (error, true),
-                Ok(()) => return Ok(()),
-            },
-        };
-        put(path, old.as_deref())?;
-        let verb = if text.is_some() { "put" } else { "remove" };
-        if let Err(error) = self.test().await {
-            let report = format!("cannot {verb} the site {path}, which is not at fault: {error:#}");
-            return Err(hinted_as(&error, eyre::eyre!(report)));
-        }
-        // A reload costs every app idle connections: without one before there is nothing for one to take back.
-        let back = if reloaded { self.reload().await } else { Ok(()) };
-        let back = match (back, old) {
-            (Ok(()), Some(_)) => "the file that was there before is back".to_owned(),
-            (Ok(()), None) => "the file was taken away again".to_owned(),
-            (Err(worse), _) => format!("and with what was there before: {worse:#}"),
-        };
-        let report = eyre::eyre!("cannot {verb} the site {path}: {error:#}; {back}");
-        Err(hinted_as(&error, report))
-    }
-
-    async fn check(&self, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
-        let warnings = self.test().await?;
-        proof.map_or(Ok(()), |proof| no_conflict(proof.site, &warnings))
-    }
-
-    async fn serve(&self, proof: Option<&Proof<'_>>) -> eyre::Result<()> {
-        self.reload().await?;
-        match proof {
-            Some(proof) => ask::wait_for(proof, PROOF).await,
-            None => Ok(()),
-        }
+        Ok(before)
     }
 
     async fn needs_to_run(&self) -> eyre::Result<()> {
@@ -165,12 +214,37 @@ impl Nginx {
     }
 }
 
-/// The configuration holds nothing secret, and nginx in a container may run as anyone.
-fn put(path: &Utf8Path, text: Option<&[u8]>) -> eyre::Result<()> {
-    match text {
-        Some(text) => files::write(path, text, 0o644),
-        None => files::remove(path).map(drop),
+fn names(changes: &[Change<'_>]) -> String {
+    let paths: Vec<_> = changes.iter().map(|change| change.path.as_str()).collect();
+    format!("the site {}", paths.join(" and "))
+}
+
+fn read(changes: &[Change<'_>]) -> eyre::Result<Vec<Option<Vec<u8>>>> {
+    changes.iter().map(|change| files::read_bytes(change.path)).collect()
+}
+
+/// Whether all is on disk as it is to be.
+fn is_there(changes: &[Change<'_>]) -> eyre::Result<bool> {
+    let wanted = changes.iter().map(|change| change.text.map(str::as_bytes));
+    Ok(read(changes)?.iter().map(Option::as_deref).eq(wanted))
+}
+
+/// The configuration holds nothing secret, and nginx in a container may run as anyone. What the sites share comes first, and goes
+/// last: there is no moment at which nginx could not start.
+fn put<'a>(changes: impl Iterator<Item = (&'a Utf8Path, Option<&'a [u8]>)>) -> eyre::Result<()> {
+    let (written, removed): (Vec<_>, Vec<_>) = changes.partition(|(_, text)| text.is_some());
+    for (path, text) in written {
+        files::write(path, text.unwrap_or_default(), 0o644)?;
     }
+    for (path, _) in removed.into_iter().rev() {
+        files::remove(path)?;
+    }
+    Ok(())
+}
+
+fn warnings(said: &Output) -> Vec<String> {
+    let warnings = said.stderr.lines().filter(|line| line.contains("[warn]"));
+    warnings.map(str::to_owned).collect()
 }
 
 /// `report` with the hint and the details of `error`.
@@ -204,7 +278,8 @@ fn message(line: &str) -> &str {
 }
 
 /// nginx only warns where two sites have the same name on the same address, and then ignores one of them.
-fn no_conflict(site: &Site, warnings: &[String]) -> eyre::Result<()> {
+fn no_conflict(site: Option<&Site>, warnings: &[String]) -> eyre::Result<()> {
+    let Some(site) = site else { return Ok(()) };
     let conflict = warnings.iter().find(|warning| {
         warning
             .split_once("conflicting server name \"")
@@ -228,7 +303,7 @@ mod tests {
     use crate::host::command::Output;
     use crate::model::{Listen, ServerName};
 
-    pub(super) fn site(name: &str, listen: &str) -> Site {
+    fn site(name: &str, listen: &str) -> Site {
         Site {
             server_names: vec![ServerName::parse(name).unwrap()],
             listen: vec![Listen::parse(listen).unwrap()],
@@ -244,9 +319,9 @@ mod tests {
     #[test]
     fn a_name_that_is_taken_is_an_error() {
         let warning = "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored".to_owned();
-        let error = no_conflict(&site("example.org", "80"), std::slice::from_ref(&warning)).unwrap_err();
+        let error = no_conflict(Some(&site("example.org", "80")), std::slice::from_ref(&warning)).unwrap_err();
         assert!(format!("{error:#}").contains("on 0.0.0.0:80"), "{error:#}");
-        assert!(no_conflict(&site("shop.example.org", "80"), &[warning]).is_ok());
+        assert!(no_conflict(Some(&site("shop.example.org", "80")), &[warning]).is_ok());
     }
 
     #[test]

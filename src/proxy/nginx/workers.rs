@@ -23,7 +23,8 @@ const LOOK: Duration = Duration::from_millis(5);
 type Processes = BTreeMap<u32, u32>;
 
 /// nginx's processes and the end of its error log at one moment.
-pub(super) struct Snapshot {
+#[derive(Clone, Debug)]
+pub struct Snapshot {
     master: Option<u32>,
     before: Processes,
     log_end: u64,
@@ -64,6 +65,27 @@ impl Snapshot {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Waits until none of the workers runs any more that ran when this was taken, for `timeout` at most: one may have a request
+    /// that takes longer.
+    pub async fn wait_for_end(&self, timeout: Duration) -> eyre::Result<()> {
+        let began = Instant::now();
+        let is_worker = |parent: &u32| {
+            self.master
+                .map_or(self.before.contains_key(parent), |master| *parent == master)
+        };
+        while began.elapsed() < timeout {
+            let now = processes().wrap_err("cannot look at nginx's processes")?;
+            if !now
+                .iter()
+                .any(|(id, parent)| self.before.contains_key(id) && is_worker(parent))
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Commands such as `nginx -s reload` are nginx processes as well, but no child of one that was there before.
