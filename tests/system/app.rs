@@ -235,6 +235,12 @@ impl<'h> App<'h> {
         assert_eq!(self.open_switch(), "");
     }
 
+    /// Where the link of its route leads.
+    pub fn route(&self) -> String {
+        let link = format!("readlink /var/lib/bgctl-routes/{}/active", self.name);
+        self.host.run(&link).stdout.trim_end().to_owned()
+    }
+
     /// `is-active` and `is-enabled` of a color's unit.
     pub fn unit_state(&self, color: &str) -> String {
         let unit = self.unit(color);

@@ -23,8 +23,7 @@ fn is_as_before(app: &App<'_>, release: &str) {
             .stdout,
         ""
     );
-    let flag = app.host().succeed(&format!("ls /var/lib/bgctl/{}/flag", app.name()));
-    assert_eq!(flag, "", "blue is what no flag file means");
+    assert_eq!(app.route(), "to.blue");
 }
 
 #[track_caller]

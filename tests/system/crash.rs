@@ -102,8 +102,9 @@ fn a_switch_goes_on_after_a_power_cut_at_any_moment() {
     };
     begin("start", "late");
     begin("bake", "v2");
-    host.wait_until("test -e /var/lib/bgctl/bake/flag/green");
-    assert_eq!(host.run("ls /var/lib/bgctl/start/flag").stdout, "", "it still starts");
+    host.wait_until("readlink /var/lib/bgctl-routes/bake/active | grep green");
+    let start = App::docker(&host, "start", 9100);
+    assert_eq!(start.route(), "to.blue", "it still starts");
     host.reboot();
     for (port, name, release) in [(9100, "start", "late"), (9102, "bake", "v2")] {
         let app = App::docker(&host, name, port);

@@ -13,7 +13,7 @@ use crate::trap::{self, Fate, Point};
 
 /// The steps of every switch here.
 const STEPS: [&str; 11] = [
-    "pin", "start", "verify", "enable", "promote", "flip", "confirm", "bake", "disable", "drain", "stop",
+    "pin", "start", "verify", "enable", "promote", "route", "confirm", "bake", "disable", "drain", "stop",
 ];
 /// How long a switch may take to its end where nobody has to heal anything for it.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -71,7 +71,7 @@ const SERVICES: [Fault; 8] = [
         spares: true,
         // Nobody knows what became of a promote that was on its way.
         waits: &["enable", "promote"],
-        done: Done::AtLeastFrom("flip"),
+        done: Done::AtLeastFrom("route"),
     },
     Fault {
         name: "etcd answers after 10 s",
@@ -92,7 +92,7 @@ const SERVICES: [Fault; 8] = [
         spares: true,
         // Nobody knows what became of a promote that was on its way.
         waits: &["enable", "promote"],
-        done: Done::AtLeastFrom("flip"),
+        done: Done::AtLeastFrom("route"),
     },
     Fault {
         name: "etcd has no quorum",

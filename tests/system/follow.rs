@@ -166,9 +166,9 @@ fn status_follows_a_release_from_color_to_color() {
     host.succeed("runuser -u nobody -- bgctl status");
 
     // What does not agree is told.
-    host.succeed("rm /var/lib/bgctl/shown/flag/green");
+    host.succeed("ln -sfn to.blue /var/lib/bgctl-routes/shown/active");
     let status = app.status();
     assert_eq!(status["agrees"], false, "{status:#}");
     assert_ne!(status["problems"].as_array().map(Vec::len), Some(0), "{status:#}");
-    host.succeed("touch /var/lib/bgctl/shown/flag/green");
+    host.succeed("ln -sfn to.green /var/lib/bgctl-routes/shown/active");
 }

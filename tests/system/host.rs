@@ -318,7 +318,7 @@ impl Host {
         let folder = folder().join(test);
         std::fs::create_dir_all(&folder).unwrap();
         let journal = "journalctl --no-pager --output=short-precise";
-        let state = "grep -r . /var/lib/bgctl/*/flag /var/lib/bgctl/*/switches; ls -lR /var/lib/bgctl; \
+        let state = "grep -r . /var/lib/bgctl/*/switches; ls -lR /var/lib/bgctl /var/lib/bgctl-routes; \
                      systemctl --no-pager --all list-units '*@*'; docker ps -a; etcdctl get --prefix /; \
                      tail -n 200 /var/log/nginx/*";
         for (file, command) in [("journal", journal), ("state", state)] {

@@ -16,7 +16,7 @@ pub fn alone(host: &Host) -> Lock {
     let alone = host.alone();
     // Only a test that failed leaves anything, but for the folders that uninstalling leaves as well.
     host.succeed(
-        "mkdir -p /var/lib/bgctl /run/bgctl; rm -f /etc/nginx/sites-enabled/broken.conf; for app in $(ls /etc/bgctl/apps 2>/dev/null); do \
+        "mkdir -p /var/lib/bgctl; rm -f /etc/nginx/sites-enabled/broken.conf; for app in $(ls /etc/bgctl/apps 2>/dev/null); do \
          bgctl uninstall ${app%.toml} --yes; done; rm -f /etc/nginx/sites-enabled/* /etc/systemd/system/foreign@.service; \
          systemctl start docker-registry etcd",
     );
@@ -27,7 +27,7 @@ pub fn alone(host: &Host) -> Lock {
 /// changes.
 pub fn everything(host: &Host) -> BTreeSet<String> {
     let all = host.succeed(
-        "find /etc /var/lib/bgctl /run/bgctl /usr/local -printf '%p %y %m %U %l\\n' 2>/dev/null | sort; \
+        "find /etc /var/lib/bgctl /var/lib/bgctl-routes /usr/local -printf '%p %y %m %U %l\\n' 2>/dev/null | sort; \
          find /etc /var/lib/bgctl -type f ! -name known.json -exec sha256sum {} + 2>/dev/null | sort; \
          etcdctl get --prefix /; systemctl show -P UnitsLoadTimestampMonotonic; pgrep nginx; docker ps -aq; \
          systemctl list-units --all --no-legend --plain '*@9*' 'bgctl*'",
@@ -225,18 +225,16 @@ fn a_manifest_that_was_edited_counts_when_it_is_installed() {
 }
 
 #[test]
-fn a_flag_that_nginx_cannot_see_is_found_at_once() {
+fn routes_that_nginx_cannot_see_are_found_at_once() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "unseen", 9324).install();
-    host.succeed("mkdir -p /root/bgctl && cp -a /var/lib/bgctl/. /root/bgctl/");
-    host.succeed("mv /var/lib/bgctl /var/lib/bgctl.kept && ln -s /root/bgctl /var/lib/bgctl && chmod 700 /root");
-    let refused = app.try_install();
-    host.succeed("rm /var/lib/bgctl && mv /var/lib/bgctl.kept /var/lib/bgctl && rm -r /root/bgctl");
+    host.succeed("mkdir -p /root/routes && cp -a /var/lib/bgctl-routes/. /root/routes/ && chmod 700 /root");
+    host.succeed("mv /var/lib/bgctl-routes /var/lib/bgctl-kept && ln -s /root/routes /var/lib/bgctl-routes");
+    let refused = app.set("nginx.read_timeout", "61s").try_install();
+    host.succeed("rm /var/lib/bgctl-routes && mv /var/lib/bgctl-kept /var/lib/bgctl-routes && rm -r /root/routes");
     let refused = refused.expect(3);
-    assert!(
-        refused.error().contains("nginx says blue, and the flag says none"),
-        "{refused:?}"
-    );
-    app.bgctl("uninstall", "--yes").expect(0);
+    assert!(refused.error().contains("nginx finds no route"), "{refused:?}");
+    assert!(refused.stderr.contains("namei -l"), "{refused:?}");
+    host.bgctl("uninstall unseen --yes").expect(0);
 }

@@ -1,5 +1,5 @@
 //! The power is cut while many switches stand still, each at another moment: after the boot all of them come to their ends by
-//! themselves, and nginx sends nobody elsewhere than where its flag said when the power went, until they move it.
+//! themselves, and nginx sends nobody elsewhere than where its route led when the power went, until they move it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ struct Frozen<'h> {
     /// Where its worker was.
     moment: Moment,
     /// The color that nginx sent requests to.
-    flag: &'static str,
+    route: &'static str,
 }
 
 /// A course of its own for each moment of such a course, and their points.
@@ -42,10 +42,10 @@ fn cut<'h>(host: &'h Host, courses: Vec<(Course<'h>, (Point, Moment))>) -> Vec<F
     }
     let stand = |(course, (_, moment)): (Course<'h>, (Point, Moment))| {
         let is_frozen = trap::is_frozen(host, &course.worker());
-        let is_green = host.run(&format!("test -e /var/lib/bgctl/{}/flag/green", course.app.name()));
+        let is_green = course.app.route() == "to.green";
         Frozen {
             moment: if is_frozen { moment } else { "its end".to_owned() },
-            flag: if is_green.status == 0 { "green" } else { "blue" },
+            route: if is_green { "green" } else { "blue" },
             course,
         }
     };
@@ -110,12 +110,12 @@ fn cut_and_boot<'h>(host: &'h Host, make: impl Fn(&'h Host, &str, u16) -> Course
         }
     });
     let mut moments = Vec::new();
-    for Frozen { course, moment, flag } in &frozen {
+    for Frozen { course, moment, route } in &frozen {
         let end = if course.goes_back { "blue" } else { "green" };
         let colors = &answers[course.app.name()];
         assert!(
-            *colors == [end] || *colors == [*flag, end],
-            "{}, {moment}, {flag} before: {colors:?}",
+            *colors == [end] || *colors == [*route, end],
+            "{}, {moment}, {route} before: {colors:?}",
             course.app.name()
         );
         moments.push(moment);

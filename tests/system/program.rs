@@ -122,15 +122,15 @@ fn nginx_accepts_every_site_that_the_rendering_tests_expect() {
     let host = Host::with_programs();
     let folder = "/root/sites";
     host.succeed(&format!(
-        "mkdir {folder} && mkdir -p /run/bgctl && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 1 \
+        "mkdir {folder} && openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 1 \
          -keyout {folder}/key -out {folder}/certificate 2>/dev/null"
     ));
-    let sites = host.succeed("ls /vagrant/tests/render/*/expected/*.conf");
-    assert!(sites.lines().count() >= 5, "{sites}");
-    for site in sites.lines() {
+    let cases = host.succeed("ls -d /vagrant/tests/render/*/expected");
+    assert!(cases.lines().count() >= 5, "{cases}");
+    for case in cases.lines() {
         host.succeed(&format!(
-            "sed 's#\\(ssl_certificate\\) .*#\\1 {folder}/certificate;#; s#\\(ssl_certificate_key\\) .*#\\1 {folder}/key;#' \
-             {site} >{folder}/site.conf && \
+            "cat {case}/*.conf | sed 's#\\(ssl_certificate\\) .*#\\1 {folder}/certificate;#; \
+             s#\\(ssl_certificate_key\\) .*#\\1 {folder}/key;#' >{folder}/site.conf && \
              echo 'events {{}} http {{ include {folder}/site.conf; }}' >{folder}/nginx.conf && \
              nginx -t -q -c {folder}/nginx.conf"
         ));

@@ -115,23 +115,28 @@ fn what_takes_an_app_away_from_its_users_is_put_right() {
         ("systemctl stop gone@9363", "systemctl start gone@9363.service"),
         ("systemctl mask -q gone@9363", "systemctl unmask gone@9363.service"),
         (
-            "rm -r /var/lib/bgctl/gone/flag",
-            "the flag is missing, and nginx serves blue",
+            "rm -r /var/lib/bgctl-routes/gone",
+            "the route is missing, and nginx sends requests to blue",
         ),
         (
             "true",
-            "the flag says blue, where nothing answers, and green is to serve",
+            "the route leads to blue, where nothing answers, and green is to serve",
         ),
     ];
     is_put_right(&app, &hands, "v2", "green");
-    let none = "the flag says none, where nothing answers, and green is to serve";
-    is_put_right(&app, &[("touch /var/lib/bgctl/gone/flag/none", none)], "v2", "green");
+    let none = "the route leads to none, where nothing answers, and green is to serve";
+    is_put_right(
+        &app,
+        &[("ln -sfn to.none /var/lib/bgctl-routes/gone/active", none)],
+        "v2",
+        "green",
+    );
     // All that still says green is that it is enabled.
     let hands = [
         ("systemctl stop gone@9363", "systemctl start gone@9363.service"),
         (
-            "rm /var/lib/bgctl/gone/flag/green",
-            "the flag says blue, where nothing answers, and green is to serve",
+            "ln -sfn to.blue /var/lib/bgctl-routes/gone/active",
+            "the route leads to blue, where nothing answers, and green is to serve",
         ),
         ("etcdctl del --prefix /gone/", "the cursor is missing"),
     ];

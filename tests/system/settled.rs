@@ -77,7 +77,7 @@ impl Look {
     }
 }
 
-/// Waits until no switch is open; the release and the color that serve then. Fails where not exactly one color runs, cursor, flag,
+/// Waits until no switch is open; the release and the color that serve then. Fails where not exactly one color runs, cursor, route,
 /// units and releases do not agree, or anything is left that nobody needs.
 #[track_caller]
 pub fn settled(app: &App<'_>) -> (String, String) {

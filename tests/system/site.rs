@@ -83,11 +83,11 @@ fn an_upload_that_outlives_its_color_is_answered_by_the_next_one() {
     );
     assert!(answer.to_lowercase().contains("x-release: v2"), "{answer}");
     assert!(
-        !answer.to_lowercase().contains("x-bgctl-color"),
+        !answer.to_lowercase().contains("x-bgctl"),
         "what is ours stays inside: {answer}"
     );
     // Who answered in the end.
-    host.wait_until("grep 'POST /echo' /var/log/nginx/upload.access.log | grep 'color=green release=v2 '");
+    host.wait_until("grep 'POST /echo' /var/log/nginx/upload.access.log | grep 'upstream=\"127.0.0.1:9203\" '");
 }
 
 #[test]
@@ -147,51 +147,45 @@ fn while_the_active_color_is_down_no_request_leaks_to_a_release_that_is_only_sta
 }
 
 #[test]
-fn the_access_log_names_color_and_release() {
+fn access_logs_name_the_instance() {
     let host = Host::with_programs();
     let app = App::program(&host, "logged", 9202).install();
     app.get("/before");
-    for (release, color) in [("p1", "blue"), ("p2", "green")] {
+    for (release, port) in [("p1", 9202), ("p2", 9203)] {
         app.switch(release);
         app.get(&format!("/api/stories?{release}"));
         let line = host.succeed(&format!("grep 'stories?{release}' /var/log/nginx/logged.access.log"));
-        assert!(line.contains(&format!("color={color} release={release} ")), "{line}");
+        assert!(line.contains(&format!("upstream=\"127.0.0.1:{port}\" ")), "{line}");
     }
     let line = host.succeed("grep /before /var/log/nginx/logged.access.log");
-    assert!(line.contains("503") && line.contains("color=none release=- "), "{line}");
+    assert!(line.contains(" 503 "), "{line}");
 }
 
 #[test]
-fn what_bgctl_asks_nginx_is_for_the_host_alone() {
+fn questions_of_bgctl_are_answered_on_the_loopback_port_alone() {
     let host = Host::with_programs();
     let app = App::program(&host, "inner", 9204).install();
     let ask = |path: &str| {
-        host.run(&format!("curl -s -D - -H 'Host: inner.test' http://127.0.0.1{path}"))
-            .stdout
+        let ask = format!("curl -s -D - -H 'Host: inner.bgctl' http://127.0.0.1:7390{path}");
+        host.run(&ask).stdout.to_lowercase()
     };
-    assert!(
-        ask("/.bgctl/color").ends_with("\r\n\r\nnone\n"),
-        "{}",
-        ask("/.bgctl/color")
-    );
+    assert!(ask("/route").ends_with("\r\n\r\nnone none0\n"), "{}", ask("/route"));
     app.switch("p1");
-    assert!(
-        ask("/.bgctl/color").ends_with("\r\n\r\nblue\n"),
-        "{}",
-        ask("/.bgctl/color")
-    );
-    let health = ask("/.bgctl/health").to_lowercase();
-    assert!(
-        health.starts_with("http/1.1 200") && health.contains("x-bgctl-color: blue"),
-        "{health}"
-    );
-    assert!(ask("/").starts_with("HTTP/1.1 200"));
-    for path in ["/.bgctl/color", "/.bgctl/health"] {
+    assert!(ask("/route").ends_with("\r\n\r\nblue blue\n"), "{}", ask("/route"));
+    for path in ["/health", "/health/body"] {
+        let health = ask(path);
+        assert!(
+            health.starts_with("http/1.1 200") && health.contains("x-bgctl-upstream: 127.0.0.1:9204"),
+            "{health}"
+        );
+    }
+    // What the site answers is the app's alone, whatever the path.
+    for path in ["/.bgctl/color", "/.bgctl/health", "/.bgctl/hash", "/route"] {
         let answer = app.get(path);
-        assert_eq!(answer.status, 404, "{path} from elsewhere");
-        for header in ["x-bgctl-color", "x-bgctl-app"] {
-            assert_eq!(answer.header(header), "", "{path} from elsewhere");
-        }
+        assert_eq!(answer.header("x-release"), "p1", "{path}: {answer:?}");
+    }
+    for listener in host.succeed("ss -Hltn sport = :7390").lines() {
+        assert!(listener.contains(" 127.0.0.1:7390 "), "{listener}");
     }
 }
 
@@ -203,7 +197,7 @@ fn what_another_apps_site_answers_is_none_of_ones_own() {
     let app = App::program(&host, "second", 9102).install();
     other.switch("p1");
     app.switch("p1");
-    // nginx sends what has no site of its own to the first one.
+    // nginx has no site of this app any more.
     host.succeed("mv /etc/nginx/sites-enabled/second.conf /root/ && nginx -s reload");
     host.wait_until("bgctl status second | grep '^nginx   does not answer for this app$'");
     let status = app.status();
@@ -214,7 +208,7 @@ fn what_another_apps_site_answers_is_none_of_ones_own() {
     );
     let failed = app.bgctl("switch", "--release p2").expect(1);
     assert!(
-        failed.error().starts_with("cannot confirm ") && failed.error().contains("but that of first"),
+        failed.error().starts_with("cannot confirm ") && failed.error().contains("no site of this app answers"),
         "{failed:?}"
     );
     app.bgctl("repair", "").expect(0);

@@ -152,7 +152,7 @@ fn the_report_of_a_switch_tells_each_step_and_its_time() {
         .map(|step| step["step"].as_str().unwrap())
         .collect();
     let expected = [
-        "pin", "start", "verify", "enable", "promote", "flip", "confirm", "disable", "drain", "stop",
+        "pin", "start", "verify", "enable", "promote", "route", "confirm", "disable", "drain", "stop",
     ];
     assert_eq!(steps, expected, "{report:#}");
     for step in report["steps"].as_array().unwrap() {

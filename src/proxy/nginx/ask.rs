@@ -13,6 +13,10 @@ use crate::model::{AppName, Hinted, Port, Route};
 /// How long nginx may take to say where it sends requests.
 const ASK: Duration = Duration::from_secs(5);
 
+/// nginx looks at the link as its workers' user.
+const CANNOT_LOOK: &str =
+    "nginx's workers must be able to look into /var/lib/bgctl-routes: see the permissions with `namei -l`";
+
 /// The time between two questions.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -72,7 +76,7 @@ pub async fn ask(app: &AppName, control_port: Port) -> eyre::Result<Answered> {
         let (text, key) = answer.body.trim().split_once(' ').unwrap_or_default();
         let route = match Route::parse(text) {
             Ok(route) if answer.status.is_success() => route,
-            _ => return Err(wrong(app, &answer)),
+            _ => return Err(Hinted::new("nginx finds no route", CANNOT_LOOK).into()),
         };
         let version = header(&answer, "x-bgctl-site").map(str::to_owned);
         // The link may have been replaced between the two looks that nginx takes.
@@ -136,11 +140,10 @@ fn unproven(answered: &Answered, proof: &Proof<'_>) -> eyre::Report {
     if answered.route == proof.route {
         return eyre::eyre!("nginx answers by another version of the site than the one that was written");
     }
-    // nginx looks at the link as its workers' user.
     let (said, route) = (answered.route, proof.route);
     Hinted::new(
         format!("nginx says that it sends requests to {said}, and the route leads to {route}"),
-        "nginx's workers must be able to look into /var/lib/bgctl-routes: see the permissions with `namei -l`",
+        CANNOT_LOOK,
     )
     .into()
 }
