@@ -76,7 +76,7 @@ pub async fn ask(app: &AppName, control_port: Port) -> eyre::Result<Answered> {
         let (text, key) = answer.body.trim().split_once(' ').unwrap_or_default();
         let route = match Route::parse(text) {
             Ok(route) if answer.status.is_success() => route,
-            _ => return Err(Hinted::new("nginx finds no route", CANNOT_LOOK).into()),
+            _ => return Err(eyre::Report::new(Hinted::new("nginx finds no route", CANNOT_LOOK))),
         };
         let version = header(&answer, "x-bgctl-site").map(str::to_owned);
         // The link may have been replaced between the two looks that nginx takes.
