@@ -47,3 +47,4 @@ mod store;
 mod switch;
 mod trouble;
 mod uninstall;
+mod upgrade;

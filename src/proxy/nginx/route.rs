@@ -58,7 +58,9 @@ pub fn require(folder: &Utf8Path) -> eyre::Result<Route> {
     let missing = || {
         let app = folder.file_name().unwrap_or_default();
         let message = format!("cannot tell where nginx sends requests: there is no {folder}/{ACTIVE}");
-        Hinted::new(message, format!("bgctl repair {app}"))
+        let hint =
+            format!("bgctl repair {app}; after an upgrade from bgctl 0.1.0: bgctl install /etc/bgctl/apps/{app}.toml");
+        Hinted::new(message, hint)
     };
     Ok(read(folder)?.ok_or_else(missing)?)
 }
