@@ -40,6 +40,35 @@ impl Claim {
     }
 }
 
+/// A claim as it was found, of whichever host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The claim.
+    pub claim: Claim,
+    /// Its key in etcd, where that has no lease, so that the claim never ends by itself: no bgctl writes such a one.
+    pub endless: Option<String>,
+}
+
+impl Holder {
+    /// The command that ends the claim, where it does not end by itself.
+    pub fn end(&self) -> Option<String> {
+        Some(format!("etcdctl del {}", self.endless.as_ref()?))
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.claim.fmt(f)?;
+        match self.end() {
+            Some(end) => write!(
+                f,
+                ", without a lease, so that it does not end by itself ({end} ends it)"
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The host in `HOST/SWITCH`, the name of who moves a cursor or claims an app.
 pub fn host(by: &str) -> &str {
     by.rsplit_once('/').map_or(by, |(host, _)| host)

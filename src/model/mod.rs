@@ -18,7 +18,7 @@ mod site;
 mod unit;
 
 pub use app::{App, Docker, Drain, Program, Run, Runtime, Verify};
-pub use claim::{Claim, host};
+pub use claim::{Claim, Holder, host};
 pub use color::{ByColor, Color, Port};
 pub use cursor::{Cursor, Known, Revision, Stored};
 pub use health::{Check, HealthCheck};

@@ -12,7 +12,7 @@ use eyre::WrapErr;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::SetError;
+use super::{Listed, SetError};
 use crate::files::{self, folder::Folder};
 use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored, Unreadable, sealed};
 
@@ -53,17 +53,13 @@ impl Local {
         blocking(move || read(&folder)).await
     }
 
-    pub(super) async fn list(&self) -> eyre::Result<BTreeMap<AppName, Stored>> {
-        let state = self.state.clone();
+    pub(super) async fn list(&self, apps: &[AppName]) -> eyre::Result<Listed> {
+        let (state, apps) = (self.state.clone(), apps.to_vec());
         blocking(move || {
             let mut cursors = BTreeMap::new();
-            // Other names are not of apps.
-            for app in files::names_in(&state)?
-                .into_iter()
-                .filter_map(|name| AppName::parse(name).ok())
-            {
-                if let Some(stored) = read(&state.join(app.as_str()))? {
-                    cursors.insert(app, stored);
+            for app in apps {
+                if let Some(read) = read(&state.join(app.as_str())).transpose() {
+                    cursors.insert(app, read);
                 }
             }
             Ok(cursors)

@@ -20,7 +20,7 @@ use camino::Utf8Path;
 pub use etcd::Etcd;
 pub use local::Local;
 
-use crate::model::{AppName, ByColor, Claim, Cursor, Port, Revision, StoreSettings, Stored};
+use crate::model::{AppName, ByColor, Claim, Cursor, Holder, Port, Revision, StoreSettings, Stored};
 
 /// How long a claim lasts without being kept. etcd looks for leases that have ended twice a second, so that the claim of a
 /// host which died is gone after this and that.
@@ -35,6 +35,9 @@ pub enum Store {
     Local(Local),
 }
 
+/// The cursors of those apps that have one; an error, as that of [`Store::get`], for each that cannot be used.
+pub type Listed = BTreeMap<AppName, eyre::Result<Stored>>;
+
 /// Why a cursor was not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
@@ -43,7 +46,7 @@ pub enum SetError {
     Conflict(Option<Stored>),
     /// The claim is not held any more; by whom it is now, if by anybody.
     #[error("cannot move the cursor: the claim is lost")]
-    Unclaimed(Option<Claim>),
+    Unclaimed(Option<Holder>),
     /// It could not be asked for, or was refused: it has for certain not moved.
     #[error("{0:#}")]
     Refused(eyre::Report),
@@ -63,8 +66,8 @@ pub struct Held {
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     /// Somebody else has it.
-    #[error("cannot claim it: {0}")]
-    Taken(Claim),
+    #[error("cannot hold the lease: it is held by {0}")]
+    Taken(Holder),
     /// The store could not be asked, or does not let it.
     #[error("{0:#}")]
     Failed(eyre::Report),
@@ -90,11 +93,11 @@ impl Store {
         }
     }
 
-    /// The cursors of all apps, from one moment where etcd is the store. Fails as [`Store::get`] does.
-    pub async fn list(&self) -> eyre::Result<BTreeMap<AppName, Stored>> {
+    /// The cursors of `apps`. Errors if the store cannot be read.
+    pub async fn list(&self, apps: &[AppName]) -> eyre::Result<Listed> {
         match self {
-            Self::Etcd(etcd) => etcd.list().await,
-            Self::Local(local) => local.list().await,
+            Self::Etcd(etcd) => etcd.list(apps).await,
+            Self::Local(local) => local.list(apps).await,
         }
     }
 

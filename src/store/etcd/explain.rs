@@ -1,4 +1,4 @@
-//! etcd's errors in words for an operator.
+//! etcd's errors in words for an operator. What is done about an error is decided in [`fate`](super::fate), never here.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::model::{EtcdSettings, Hinted};
 
 /// What an error comes from, as far as what to do differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+enum Cause {
     /// No connection was made, so nothing was sent.
     Unreachable,
     /// The connection was lost: what was sent may have been done.
@@ -36,8 +36,8 @@ pub(super) enum Cause {
     Other,
 }
 
-/// Phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, in lower case; the first that is found counts.
-const PHRASES: [(&str, Cause); 22] = [
+/// What tells the causes apart, for the hint: phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, in lower case; the first that is found counts.
+const PHRASES: [(&str, Cause); 23] = [
     ("authentication failed, invalid user id or password", Cause::BadPassword),
     ("user name is empty", Cause::NoUser),
     ("authentication is not enabled", Cause::NoAuth),
@@ -58,34 +58,18 @@ const PHRASES: [(&str, Cause); 22] = [
     ("dns error", Cause::Unreachable),
     ("connection refused", Cause::Unreachable),
     ("deadline has elapsed", Cause::Unreachable),
+    ("keep-alive timed out", Cause::Unreachable),
     ("connect error", Cause::Unreachable),
     ("transport error", Cause::Lost),
 ];
 
 impl Cause {
-    pub(super) fn of(error: &Error) -> Self {
+    fn of(error: &Error) -> Self {
         let text = chain(error).join(": ").to_lowercase();
         PHRASES
             .into_iter()
             .find_map(|(phrase, cause)| text.contains(phrase).then_some(cause))
             .unwrap_or(Self::Other)
-    }
-
-    /// Whether what was asked for has for certain not been done. The rest may have come through before it went wrong; a
-    /// leader that changes meanwhile (`leader changed`) is such a case, a cluster without one is not: it refuses at once.
-    pub(super) fn is_sure(self) -> bool {
-        match self {
-            Self::Lost | Self::TooLarge | Self::Other => false,
-            Self::Unreachable
-            | Self::Tls
-            | Self::BadPassword
-            | Self::NoUser
-            | Self::NoAuth
-            | Self::OldLogin
-            | Self::PermissionDenied
-            | Self::NoSpace
-            | Self::NoLeader => true,
-        }
     }
 }
 

@@ -46,7 +46,7 @@ async fn users_and_passwords() {
     cannot use the keys below / in etcd at http://ADDRESS: permission denied to "bgctl"
     hint: grant it by `etcdctl role grant-permission ROLE readwrite --prefix=true /`
     "#);
-    insta::assert_snapshot!(told(&etcd, &store.list().await.unwrap_err()), @r#"
+    insta::assert_snapshot!(told(&etcd, &store.list(&[app("shop")]).await.unwrap_err()), @r#"
     cannot use the keys below / in etcd at http://ADDRESS: permission denied to "bgctl"
     hint: grant it by `etcdctl role grant-permission ROLE readwrite --prefix=true /`
     "#);
@@ -60,11 +60,11 @@ async fn users_and_passwords() {
     };
     let store = open(own).await.unwrap();
     store.create(&app("shop"), &ports()).await.unwrap();
-    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
     // etcd forgets its tokens when it ends, as it does when they expire.
     etcd.kill();
     etcd.run();
-    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
 
     files.write("bgctl.password", "s3cret but wrong\n");
     let wrong = refused(&etcd, right.clone())
@@ -110,7 +110,7 @@ async fn users_may_change_while_a_connection_lives() {
     .unwrap();
     etcd.etcdctl("--user root:s3cret user add other:s3cret");
     store.create(&app("shop"), &ports()).await.unwrap();
-    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn a_value_of_ten_megabytes_is_told_in_a_line() {
     let store = open(etcd.settings()).await.unwrap();
     let created = store.create(&app("shop"), &ports()).await.unwrap();
     let mut client = etcd_client::Client::connect([etcd.address()], None).await.unwrap();
-    client.put("/shop/else", vec![b'x'; 10 << 20], None).await.unwrap();
+    client.put("/shop/url", vec![b'x'; 10 << 20], None).await.unwrap();
     assert_eq!(store.get(&app("shop")).await.unwrap(), Some(created));
     client.put("/shop/instance", vec![b'x'; 10 << 20], None).await.unwrap();
     let error = told(&etcd, &store.get(&app("shop")).await.unwrap_err());

@@ -75,6 +75,7 @@ async fn attempt(rival: &Rival, app: &AppName, round: u32, sleeps: bool) -> Opti
         match store.claim(app, &by).await {
             Ok(claimed) => break claimed,
             Err(ClaimError::Taken(other)) => {
+                let other = other.claim;
                 assert!(
                     other.by != by.by && other.by.starts_with("web") && other.since == by.since,
                     "{other}"
@@ -134,15 +135,27 @@ async fn a_claim_that_ended_moves_nothing() {
     other.claim(&name, &claim("web2/0001")).await.unwrap();
     let lost = set().await;
     assert!(
-        matches!(&lost, Err(SetError::Unclaimed(Some(by))) if by.by == "web2/0001"),
+        matches!(&lost, Err(SetError::Unclaimed(Some(by))) if by.claim.by == "web2/0001"),
         "{lost:?}"
     );
     let taken = one.claim(&name, &claim("web1/0002")).await;
     assert!(
-        matches!(&taken, Err(ClaimError::Taken(by)) if by.by == "web2/0001"),
+        matches!(&taken, Err(ClaimError::Taken(by)) if by.claim.by == "web2/0001"),
         "{taken:?}"
     );
     assert_eq!(one.held(&name, &claim("web1/0001")).await.unwrap(), None);
+
+    // What a person copied there has no lease.
+    let mut client = etcd_client::Client::connect([etcd.address()], None).await.unwrap();
+    let copy = serde_json::to_vec(&claim("web2/0001")).unwrap();
+    client.put("/shop/claim", copy, None).await.unwrap();
+    let endless = one.claim(&name, &claim("web1/0003")).await.unwrap_err();
+    insta::assert_snapshot!(endless, @"cannot hold the lease: it is held by web2/0001 (switch to r7) since 2026-11-23T14:00:00Z, without a lease, so that it does not end by itself (etcdctl del /shop/claim ends it)");
+    // Of the same host it is replaced.
+    let (held, _) = other.claim(&name, &claim("web2/0001")).await.unwrap();
+    assert!(other.keep(held).await.unwrap());
+    other.release(held).await.unwrap();
+    assert_eq!(etcd.etcdctl("get /shop/claim"), "");
 
     // What a person wrote there is not taken for a claim of anybody.
     etcd.etcdctl("put /shop/claim mine");
@@ -150,7 +163,7 @@ async fn a_claim_that_ended_moves_nothing() {
         panic!("it was claimed");
     };
     insta::assert_snapshot!(super::told(&etcd, &error), @"
-    cannot tell who claims shop: key /shop/claim in etcd: expected value at line 1 column 1
-    hint: nobody's bgctl wrote that: `etcdctl get /shop/claim`, `etcdctl del /shop/claim`
+    cannot tell who holds the lease of shop: key /shop/claim in etcd: expected value at line 1 column 1
+    hint: no bgctl wrote that; if nobody needs it: etcdctl del /shop/claim
     ");
 }
