@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bgctl::model::{Color, Cursor, Hinted, Revision, StoreSettings};
+use bgctl::model::{Color, Cursor, Hinted, Revision, StoreSettings, Unreadable};
 use bgctl::store::{SetError, Store};
 use camino::Utf8PathBuf;
 use contract::{active, app, ports};
@@ -121,6 +121,52 @@ async fn what_is_broken_is_named_and_kept() {
         assert!(matches!(set, Err(SetError::Refused(_))), "{set:?}");
         assert_eq!(fs_err::read_to_string(&path).unwrap(), text);
     }
+}
+
+/// A switch that is stuck may expect any revision that was ever given.
+#[tokio::test]
+async fn revision_of_a_replaced_cursor_is_a_new_one() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let path = folder.path("state/shop/cursor.json");
+    store.create(&app("shop"), &ports()).await.unwrap();
+    let mut given = vec![Revision(1)];
+    for _ in 0..20 {
+        fs_err::write(&path, "").unwrap();
+        let cursor = active(Color::Green, 2);
+        let mut last = store.replace(&app("shop"), &ports(), &cursor).await.unwrap();
+        assert!(Some(&last) > given.iter().max(), "{last} after {given:?}");
+        for _ in 0..20 {
+            given.push(last);
+            last = store
+                .compare_and_set(&app("shop"), &ports(), last, &cursor)
+                .await
+                .unwrap();
+        }
+        given.push(last);
+    }
+}
+
+/// A disk that cannot be read says nothing of what is on it.
+#[tokio::test]
+async fn error_of_the_disk_is_no_damage() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let path = folder.path("state/shop/cursor.json");
+    // read(2): EISDIR.
+    fs_err::create_dir_all(&path).unwrap();
+    let failure = store.get(&app("shop")).await.unwrap_err();
+    assert!(
+        format!("{failure:#}").starts_with(&format!("cannot read {path}: ")),
+        "{failure:#}"
+    );
+    assert!(!Unreadable::is_damaged(&failure));
+    let replaced = store.replace(&app("shop"), &ports(), &Cursor::default()).await;
+    assert!(matches!(replaced, Err(SetError::Refused(_))), "{replaced:?}");
+    fs_err::remove_dir(&path).unwrap();
+
+    fs_err::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+    assert!(Unreadable::is_damaged(&store.get(&app("shop")).await.unwrap_err()));
 }
 
 #[tokio::test]
