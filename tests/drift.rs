@@ -9,8 +9,8 @@ use bgctl::drift::{
     differences, repairs, serving,
 };
 use bgctl::model::{
-    ActiveState, AppName, ByColor, Color, Cursor, Known, OpenSwitch, ReleaseId, Revision, Route, Stored, SwitchId,
-    UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Color, Cursor, HostId, Known, OpenSwitch, ReleaseId, Revision, Route, Stored,
+    SwitchId, UnitFile, UnitName,
 };
 
 fn id(release: &str) -> ReleaseId {
@@ -30,7 +30,10 @@ fn unit(color: Color) -> UnitName {
 fn facts() -> Facts {
     let app = AppName::parse("shop").unwrap();
     Facts {
-        host: "here".to_owned(),
+        host: HostId {
+            id: "here".to_owned(),
+            earlier: "here-before".to_owned(),
+        },
         cursor: cursor(Some(Color::Blue), "r1", "here/0001"),
         deferred: None,
         route: Route::To(Color::Blue),
@@ -458,7 +461,8 @@ fn every_difference_is_told_with_its_command() {
         ("no cursor", Box::new(|facts| facts.cursor = CursorFact::Missing)),
         (
             "cursor says another release",
-            Box::new(|facts| facts.cursor = cursor(Some(Color::Blue), "r2", "here/0001")),
+            // As an earlier bgctl of this host moved it.
+            Box::new(|facts| facts.cursor = cursor(Some(Color::Blue), "r2", "here-before/0001")),
         ),
         (
             "cursor says none",

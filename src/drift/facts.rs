@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::{
-    ActiveState, AppName, ByColor, Cursor, Known, OpenSwitch, ReleaseId, Route, Stored, UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Cursor, HostId, Known, OpenSwitch, ReleaseId, Route, Stored, UnitFile, UnitName,
 };
 
 /// One look at all of an app; what differs is decided from this and nothing else.
@@ -13,8 +13,8 @@ use crate::model::{
 pub struct Facts {
     /// The app.
     pub app: AppName,
-    /// The name of this host, as in [`Observed`](crate::model::Observed).
-    pub host: String,
+    /// This host.
+    pub host: HostId,
     /// The cursor.
     pub cursor: CursorFact,
     /// What this host did while the store was away, and the store does not know.

@@ -33,11 +33,6 @@ impl Claim {
         }
         Ok(read)
     }
-
-    /// Whether the two are of one host.
-    pub fn is_of_host_of(&self, other: &Self) -> bool {
-        host(&self.by) == host(&other.by)
-    }
 }
 
 /// A claim as it was found, of whichever host.
@@ -67,11 +62,6 @@ impl fmt::Display for Holder {
             None => Ok(()),
         }
     }
-}
-
-/// The host in `HOST/SWITCH`, the name of who moves a cursor or claims an app.
-pub fn host(by: &str) -> &str {
-    by.rsplit_once('/').map_or(by, |(host, _)| host)
 }
 
 impl fmt::Display for Claim {
@@ -114,14 +104,6 @@ mod tests {
             ..claim()
         };
         assert_eq!(early.to_string(), "web1-0f3a/0007 (switch) since 2026-11-23T14:00:00Z");
-        assert!(claim().is_of_host_of(&Claim {
-            by: "web1-0f3a/0008".to_owned(),
-            ..claim()
-        }));
-        assert!(!claim().is_of_host_of(&Claim {
-            by: "web1-0f3b/0007".to_owned(),
-            ..claim()
-        }));
     }
 
     #[test]

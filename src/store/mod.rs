@@ -20,7 +20,7 @@ use camino::Utf8Path;
 pub use etcd::Etcd;
 pub use local::Local;
 
-use crate::model::{AppName, ByColor, Claim, Cursor, Holder, Port, Revision, StoreSettings, Stored};
+use crate::model::{AppName, ByColor, Claim, Cursor, Holder, HostId, Port, Revision, StoreSettings, Stored};
 
 /// How long a claim lasts without being kept. etcd looks for leases that have ended twice a second, so that the claim of a
 /// host which died is gone after this and that.
@@ -150,11 +150,16 @@ impl Store {
     }
 
     /// Claims an app for [`CLAIM_TTL`], so that no other host begins with it; returns the cursor of the same moment. Who
-    /// claims again as the same `by` has it still, and another claim of the same host is replaced: there the app's lock
+    /// claims again as the same `by` has it still, and another claim of this `host` is replaced: there the app's lock
     /// and the open switch keep others away, which is all that the local store needs. Fails with [`ClaimError`].
-    pub async fn claim(&self, app: &AppName, claim: &Claim) -> Result<(Held, Option<Stored>), ClaimError> {
+    pub async fn claim(
+        &self,
+        app: &AppName,
+        claim: &Claim,
+        host: &HostId,
+    ) -> Result<(Held, Option<Stored>), ClaimError> {
         match self {
-            Self::Etcd(etcd) => etcd.claim(app, claim).await,
+            Self::Etcd(etcd) => etcd.claim(app, claim, host).await,
             Self::Local(local) => {
                 let stored = local.get(app).await.map_err(ClaimError::Failed)?;
                 Ok((Held { lease: 0 }, stored))

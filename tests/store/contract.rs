@@ -1,6 +1,6 @@
 //! What every store promises. Each function gets a store of its own, without cursors.
 
-use bgctl::model::{AppName, ByColor, Claim, Color, Cursor, Port, ReleaseId, Revision, Stored};
+use bgctl::model::{AppName, ByColor, Claim, Color, Cursor, HostId, Port, ReleaseId, Revision, Stored};
 use bgctl::store::{SetError, Store};
 
 pub fn app(name: &str) -> AppName {
@@ -19,6 +19,14 @@ pub fn active(color: Color, number: u32) -> Cursor {
         active: Some(color),
         release: Some(ReleaseId::numbered(number)),
         moved_by: Some(format!("host/{number:04}")),
+    }
+}
+
+/// The host of `host/0007`, which an earlier bgctl called `old`.
+pub fn host() -> HostId {
+    HostId {
+        id: "host".to_owned(),
+        earlier: "old".to_owned(),
     }
 }
 
@@ -178,10 +186,10 @@ async fn list_has_those_asked_for(store: &Store) {
 /// Who claims has it, and sees the cursor of that moment; again as the same, and after a switch of the same host; a cursor
 /// is moved by who holds it. Its end can be asked for twice.
 async fn a_claim_is_kept(store: &Store) {
-    let (held, none) = store.claim(&app("shop"), &claim("host/0007")).await.unwrap();
+    let (held, none) = store.claim(&app("shop"), &claim("host/0007"), &host()).await.unwrap();
     assert_eq!(none, None);
     let created = store.create(&app("shop"), &ports()).await.unwrap();
-    let (again, found) = store.claim(&app("shop"), &claim("host/0007")).await.unwrap();
+    let (again, found) = store.claim(&app("shop"), &claim("host/0007"), &host()).await.unwrap();
     assert_eq!((again, found), (held, Some(created.clone())));
     assert_eq!(store.held(&app("shop"), &claim("host/0007")).await.unwrap(), Some(held));
     assert!(store.keep(held).await.unwrap());
@@ -200,7 +208,7 @@ async fn a_claim_is_kept(store: &Store) {
         "{stale:?}"
     );
 
-    let (next, found) = store.claim(&app("shop"), &claim("host/0008")).await.unwrap();
+    let (next, found) = store.claim(&app("shop"), &claim("host/0008"), &host()).await.unwrap();
     assert_eq!(found, Some(Stored { cursor, revision }));
     for _ in 0..2 {
         store.release(held).await.unwrap();
@@ -210,5 +218,8 @@ async fn a_claim_is_kept(store: &Store) {
         "the end of the first is not the end of the second"
     );
     store.release(next).await.unwrap();
+    // An upgrade in the middle of a switch: what this host held before is its own.
+    store.claim(&app("shop"), &claim("old/0008"), &host()).await.unwrap();
+    store.claim(&app("shop"), &claim("host/0009"), &host()).await.unwrap();
     assert!(store.is_usable().await);
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use eyre::WrapErr as _;
 
 use crate::engine::{Effects as _, StepError};
+use crate::host::identity;
 use crate::model::{Claim, Color, Cursor, Hinted, Holder, ReleaseId, Revision, Stored};
 use crate::plan::Plan;
 use crate::state::deferred::Journal;
@@ -196,7 +197,7 @@ impl Machine {
                 Some(there) if there.cursor.active == ours.active && there.cursor.release == ours.release => {
                     Published::Told(there.cursor)
                 }
-                Some(there) if deferred.may_move(&there) => {
+                Some(there) if deferred.may_move(&there, &identity::read()?) => {
                     let set = store.compare_and_set(&self.app.name, &self.app.ports, there.revision, &ours);
                     match set.await {
                         Ok(_) => Published::Told(ours),

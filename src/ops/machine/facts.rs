@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
 use crate::files;
+use crate::host::identity;
 use crate::host::systemd::UnitState;
 use crate::model::{AppName, ByColor, Color, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
 use crate::ops::install::{self, Alien, Change, Files};
@@ -14,7 +15,7 @@ use crate::render;
 use crate::state::known;
 use crate::state::switches::Switches;
 
-use super::{Machine, host_name};
+use super::Machine;
 
 /// How long the store may take to answer who only looks: they want to know now what there is to know.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -52,7 +53,7 @@ impl Machine {
         Ok(Facts {
             nginx_down: is_down.then(|| nginx_unit.clone()),
             app: name.clone(),
-            host: host_name()?,
+            host: identity::read()?,
             cursor,
             deferred,
             has_route,

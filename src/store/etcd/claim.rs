@@ -4,7 +4,7 @@ use etcd_client::{Compare, CompareOp, Error, KeyValue, PutOptions, Txn, TxnOp};
 use tonic::Code;
 
 use super::{Etcd, record};
-use crate::model::{AppName, Claim, Hinted, Holder, Stored};
+use crate::model::{AppName, Claim, Hinted, Holder, HostId, Stored};
 use crate::store::{CLAIM_TTL, ClaimError, Held};
 
 impl Etcd {
@@ -13,6 +13,7 @@ impl Etcd {
         &self,
         app: &AppName,
         claim: &Claim,
+        host: &HostId,
     ) -> Result<(Held, Option<Stored>), ClaimError> {
         let lease = self.grant().await.map_err(ClaimError::Failed)?;
         let key = self.keys.claim(app);
@@ -38,7 +39,7 @@ impl Etcd {
             if holder.claim.by == claim.by && pair.lease() != 0 {
                 return Ok((Held { lease: pair.lease() }, stored()?));
             }
-            if !holder.claim.is_of_host_of(claim) {
+            if !host.wrote(&holder.claim.by) {
                 return Err(ClaimError::Taken(holder));
             }
             condition = Compare::mod_revision(key.clone(), CompareOp::Equal, pair.mod_revision());
