@@ -5,7 +5,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::{
-    ActiveState, AppName, ByColor, Cursor, HostId, Known, OpenSwitch, ReleaseId, Route, Stored, UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NoClaim, OpenSwitch, ReleaseId, Route, Stored,
+    UnitFile, UnitName,
 };
 
 /// One look at all of an app; what differs is decided from this and nothing else.
@@ -17,6 +18,8 @@ pub struct Facts {
     pub host: HostId,
     /// The cursor.
     pub cursor: CursorFact,
+    /// Who holds the app's lease, if anybody; an error where its key is not bgctl's.
+    pub lease: Result<Option<Holder>, NoClaim>,
     /// What this host did while the store was away, and the store does not know.
     pub deferred: Option<DeferredFact>,
     /// Where nginx sends requests; to blue where there is no route at all.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, ReleaseId};
+use super::{AppName, Invalid, ReleaseId};
 
 /// The longest name of whoever claims an app, bytes; a host name has 64 at most (gethostname(2)).
 const LONGEST: usize = 128;
@@ -40,28 +40,52 @@ impl Claim {
 pub struct Holder {
     /// The claim.
     pub claim: Claim,
-    /// Its key in etcd, where that has no lease, so that the claim never ends by itself: no bgctl writes such a one.
+    /// Its key in etcd, where no etcd lease is attached to that, so that it never expires: no bgctl writes such a one.
     pub endless: Option<String>,
 }
 
 impl Holder {
-    /// The command that ends the claim, where it does not end by itself.
-    pub fn end(&self) -> Option<String> {
-        Some(format!("etcdctl del {}", self.endless.as_ref()?))
+    /// The command that takes away a claim which never expires.
+    pub fn delete(&self) -> Option<String> {
+        self.endless.as_deref().map(delete)
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.claim.fmt(f)?;
-        match self.end() {
-            Some(end) => write!(
+        let Self { claim, endless } = self;
+        match endless {
+            Some(key) => write!(
                 f,
-                ", without a lease, so that it does not end by itself ({end} ends it)"
+                "{claim}; key {key} has no etcd lease attached, so it never expires: {}",
+                delete(key)
             ),
-            None => Ok(()),
+            None => claim.fmt(f),
         }
     }
+}
+
+/// What stands in etcd in the place of a claim is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot tell who holds the lease of {app}: key {key} in etcd: {reason}")]
+pub struct NoClaim {
+    /// The app.
+    pub app: AppName,
+    /// The key.
+    pub key: String,
+    /// Why not.
+    pub reason: Invalid,
+}
+
+impl NoClaim {
+    /// The command that takes it away.
+    pub fn delete(&self) -> String {
+        delete(&self.key)
+    }
+}
+
+fn delete(key: &str) -> String {
+    format!("etcdctl del {key}")
 }
 
 impl fmt::Display for Claim {

@@ -19,7 +19,7 @@ mod site;
 mod unit;
 
 pub use app::{App, Docker, Drain, Program, Run, Runtime, Verify};
-pub use claim::{Claim, Holder};
+pub use claim::{Claim, Holder, NoClaim};
 pub use color::{ByColor, Color, Port};
 pub use cursor::{Cursor, Known, Revision, Stored};
 pub use health::{Check, HealthCheck};

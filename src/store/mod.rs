@@ -20,7 +20,7 @@ use camino::Utf8Path;
 pub use etcd::Etcd;
 pub use local::Local;
 
-use crate::model::{AppName, ByColor, Claim, Cursor, Holder, HostId, Port, Revision, StoreSettings, Stored};
+use crate::model::{AppName, ByColor, Claim, Cursor, Holder, HostId, NoClaim, Port, Revision, StoreSettings, Stored};
 
 /// How long a claim lasts without being kept. etcd looks for leases that have ended twice a second, so that the claim of a
 /// host which died is gone after this and that.
@@ -37,6 +37,15 @@ pub enum Store {
 
 /// The cursors of those apps that have one; an error, as that of [`Store::get`], for each that cannot be used.
 pub type Listed = BTreeMap<AppName, eyre::Result<Stored>>;
+
+/// What one read of the store saw of an app.
+#[derive(Debug)]
+pub struct Look {
+    /// Its cursor, or why that cannot be used, as [`Store::get`] has it.
+    pub cursor: eyre::Result<Option<Stored>>,
+    /// Who holds its lease, if anybody. Nobody does in the local store.
+    pub holder: Result<Option<Holder>, NoClaim>,
+}
 
 /// Why a cursor was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +99,17 @@ impl Store {
         match self {
             Self::Etcd(etcd) => etcd.get(app).await,
             Self::Local(local) => local.get(app).await,
+        }
+    }
+
+    /// The cursor of an app and who holds its lease. Errors if the store cannot be read.
+    pub async fn look(&self, app: &AppName) -> eyre::Result<Look> {
+        match self {
+            Self::Etcd(etcd) => etcd.look(app).await,
+            Self::Local(local) => Ok(Look {
+                cursor: local.get(app).await,
+                holder: Ok(None),
+            }),
         }
     }
 

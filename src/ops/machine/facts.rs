@@ -8,7 +8,7 @@ use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFac
 use crate::files;
 use crate::host::identity;
 use crate::host::systemd::UnitState;
-use crate::model::{AppName, ByColor, Color, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
+use crate::model::{AppName, ByColor, Color, Holder, NoClaim, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
 use crate::ops::install::{self, Alien, Change, Files};
 use crate::proxy::nginx::{self, route};
 use crate::render;
@@ -45,7 +45,7 @@ impl Machine {
             )
         };
         let (cursor, nginx, blue, green) = Box::pin(look).await;
-        let cursor = cursor.unwrap_or_else(|why| self.unknown(&why, &mut damaged));
+        let (cursor, lease) = cursor.unwrap_or_else(|why| (self.unknown(&why, &mut damaged), Ok(None)));
         let worker = UnitName::switch(name);
         let worker_file = self.systemd.unit_file(&worker).await?;
         let nginx_unit = &self.settings.nginx.unit;
@@ -55,6 +55,7 @@ impl Machine {
             app: name.clone(),
             host: identity::read()?,
             cursor,
+            lease,
             deferred,
             has_route,
             route,
@@ -84,17 +85,19 @@ impl Machine {
         Ok((route.unwrap_or(Route::To(Color::Blue)), has_route))
     }
 
-    /// The cursor; fails where the store does not tell soon, see [`ask`].
-    async fn cursor_fact(&self) -> eyre::Result<CursorFact> {
-        match ask(async { self.store().await?.get(&self.app.name).await }).await {
+    /// The cursor and who holds the lease; errors if the store does not tell soon, see [`ask`].
+    async fn cursor_fact(&self) -> eyre::Result<(CursorFact, Result<Option<Holder>, NoClaim>)> {
+        let look = ask(async { self.store().await?.look(&self.app.name).await }).await?;
+        let cursor = match look.cursor {
             Ok(Some(stored)) => {
                 self.saw(stored.clone());
-                Ok(CursorFact::Is(stored))
+                CursorFact::Is(stored)
             }
-            Ok(None) => Ok(CursorFact::Missing),
-            Err(error) if Unreadable::is_damaged(&error) => Ok(CursorFact::Broken(format!("{error:#}"))),
-            Err(error) => Err(error),
-        }
+            Ok(None) => CursorFact::Missing,
+            Err(error) if Unreadable::is_damaged(&error) => CursorFact::Broken(format!("{error:#}")),
+            Err(error) => return Err(error),
+        };
+        Ok((cursor, look.holder))
     }
 
     fn unknown(&self, why: &eyre::Report, broken: &mut Vec<Damaged>) -> CursorFact {

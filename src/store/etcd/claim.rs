@@ -4,7 +4,7 @@ use etcd_client::{Compare, CompareOp, Error, KeyValue, PutOptions, Txn, TxnOp};
 use tonic::Code;
 
 use super::{Etcd, record};
-use crate::model::{AppName, Claim, Hinted, Holder, HostId, Stored};
+use crate::model::{AppName, Claim, Hinted, Holder, HostId, NoClaim, Stored};
 use crate::store::{CLAIM_TTL, ClaimError, Held};
 
 impl Etcd {
@@ -35,7 +35,9 @@ impl Etcd {
                 condition = Compare::version(key.clone(), CompareOp::Equal, 0);
                 continue;
             };
-            let holder = self.holder(app, pair).map_err(ClaimError::Failed)?;
+            let holder = self
+                .holder(app, pair)
+                .map_err(|none| ClaimError::Failed(hinted(none)))?;
             if holder.claim.by == claim.by && pair.lease() != 0 {
                 return Ok((Held { lease: pair.lease() }, stored()?));
             }
@@ -53,7 +55,7 @@ impl Etcd {
         let Some(pair) = answer.kvs().first() else {
             return Ok(None);
         };
-        let is_ours = pair.lease() != 0 && self.holder(app, pair)?.claim.by == claim.by;
+        let is_ours = pair.lease() != 0 && self.holder(app, pair).map_err(hinted)?.claim.by == claim.by;
         Ok(is_ours.then(|| Held { lease: pair.lease() }))
     }
 
@@ -99,7 +101,7 @@ impl Etcd {
     ) -> eyre::Result<(bool, Vec<KeyValue>)> {
         let with_lease = Some(PutOptions::new().with_lease(lease));
         let put = TxnOp::put(self.keys.claim(app), serde_json::to_vec(claim)?, with_lease);
-        let look = self.look(app);
+        let look = self.gets(app);
         let look_and_put: Vec<_> = look.iter().cloned().chain([put]).collect();
         let txn = Txn::new().when([condition]).and_then(look_and_put).or_else(look);
         let answer = self.txn(txn).await.map_err(|failure| self.report(&failure))?.value;
@@ -107,25 +109,30 @@ impl Etcd {
     }
 
     /// The claim among the keys of a record.
-    pub(super) fn claim_in(&self, app: &AppName, pairs: &[KeyValue]) -> eyre::Result<Option<Holder>> {
+    pub(super) fn claim_in(&self, app: &AppName, pairs: &[KeyValue]) -> Result<Option<Holder>, NoClaim> {
         let key = self.keys.claim(app);
         let pair = pairs.iter().find(|pair| pair.key() == key.as_bytes());
         pair.map(|pair| self.holder(app, pair)).transpose()
     }
 
-    /// Who has the claim. Errors if it is not bgctl's.
-    fn holder(&self, app: &AppName, pair: &KeyValue) -> eyre::Result<Holder> {
+    /// Who has the claim.
+    fn holder(&self, app: &AppName, pair: &KeyValue) -> Result<Holder, NoClaim> {
         let key = self.keys.claim(app);
         match Claim::parse(pair.value()) {
             Ok(claim) => Ok(Holder {
                 claim,
                 endless: (pair.lease() == 0).then_some(key),
             }),
-            Err(error) => Err(Hinted::new(
-                format!("cannot tell who holds the lease of {app}: key {key} in etcd: {error}"),
-                format!("no bgctl wrote that; if nobody needs it: etcdctl del {key}"),
-            )
-            .into()),
+            Err(reason) => Err(NoClaim {
+                app: app.clone(),
+                key,
+                reason,
+            }),
         }
     }
+}
+
+pub(super) fn hinted(none: NoClaim) -> eyre::Report {
+    let hint = format!("no bgctl wrote that; if nobody needs it: {}", none.delete());
+    Hinted::from(none.into(), hint).into()
 }

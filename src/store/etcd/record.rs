@@ -5,18 +5,27 @@ use std::collections::BTreeMap;
 use etcd_client::{Compare, CompareOp, GetOptions, KeyValue, Txn, TxnOp, TxnOpResponse, TxnResponse};
 use eyre::OptionExt as _;
 
+use super::claim::hinted;
 use super::{Answer, Etcd, Failure};
 use crate::model::{AppName, ByColor, Cursor, Port, Revision, Stored, Unreadable};
 use crate::store::keys::{Found, Key};
-use crate::store::{Held, Listed, SetError};
+use crate::store::{Held, Listed, Look, SetError};
 
 /// How many apps one transaction asks for: three keys each, and etcd allows 128 operations (`--max-txn-ops`).
 const APPS_AT_ONCE: usize = 42;
 
 impl Etcd {
     pub(in crate::store) async fn get(&self, app: &AppName) -> eyre::Result<Option<Stored>> {
-        let found = self.found(app).await.map_err(|failure| self.report(&failure))?;
-        self.read(app, &found)
+        self.look(app).await?.cursor
+    }
+
+    pub(in crate::store) async fn look(&self, app: &AppName) -> eyre::Result<Look> {
+        let answer = self.txn(Txn::new().and_then(self.gets(app))).await;
+        let pairs = pairs(&answer.map_err(|failure| self.report(&failure))?.value);
+        Ok(Look {
+            cursor: self.read(app, &self.found_in(app, &pairs)),
+            holder: self.claim_in(app, &pairs),
+        })
     }
 
     pub(in crate::store) async fn list(&self, apps: &[AppName]) -> eyre::Result<Listed> {
@@ -76,7 +85,8 @@ impl Etcd {
         };
         match found {
             Some(same) if same.revision == expected && held.is_some() => {
-                let claim = self.claim_in(app, &pairs).map_err(SetError::Refused)?;
+                let claim = self.claim_in(app, &pairs);
+                let claim = claim.map_err(|none| SetError::Refused(hinted(none)))?;
                 Err(SetError::Unclaimed(claim))
             }
             found => Err(SetError::Conflict(found)),
@@ -172,7 +182,7 @@ impl Etcd {
             .into_iter()
             .map(|(key, value)| TxnOp::put(key, value, None))
             .collect();
-        let txn = Txn::new().when(conditions).and_then(puts).or_else(self.look(app));
+        let txn = Txn::new().when(conditions).and_then(puts).or_else(self.gets(app));
         let Answer { value, is_second } = self.txn(txn).await?;
         if value.succeeded() {
             // What a transaction wrote has the revision of the transaction as its `mod_revision`; a header without it is
@@ -189,13 +199,13 @@ impl Etcd {
     }
 
     async fn found(&self, app: &AppName) -> Result<Found, Failure> {
-        let answer = self.txn(Txn::new().and_then(self.look(app))).await?;
+        let answer = self.txn(Txn::new().and_then(self.gets(app))).await?;
         Ok(self.found_in(app, &pairs(&answer.value)))
     }
 
     /// Gets the record of `app` and its claim. Of the keys that are for others to read it takes no values, which may be
     /// another program's and large.
-    pub(super) fn look(&self, app: &AppName) -> Vec<TxnOp> {
+    pub(super) fn gets(&self, app: &AppName) -> Vec<TxnOp> {
         let read = self.keys.read_ones(app).chain([self.keys.claim(app)]).map(get);
         let shown = self.keys.shown_ones(app);
         let shown = shown.map(|key| TxnOp::get(key, Some(GetOptions::new().with_keys_only())));

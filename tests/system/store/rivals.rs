@@ -157,7 +157,7 @@ async fn a_claim_that_ended_moves_nothing() {
     let copy = serde_json::to_vec(&claim("web2/0001")).unwrap();
     client.put("/shop/claim", copy, None).await.unwrap();
     let endless = one.claim(&name, &claim("web1/0003"), &host("web1")).await.unwrap_err();
-    insta::assert_snapshot!(endless, @"cannot hold the lease: it is held by web2/0001 (switch to r7) since 2026-11-23T14:00:00Z, without a lease, so that it does not end by itself (etcdctl del /shop/claim ends it)");
+    insta::assert_snapshot!(endless, @"cannot hold the lease: it is held by web2/0001 (switch to r7) since 2026-11-23T14:00:00Z; key /shop/claim has no etcd lease attached, so it never expires: etcdctl del /shop/claim");
     // Of the same host it is replaced.
     let (held, _) = other.claim(&name, &claim("web2/0001"), &host("web2")).await.unwrap();
     assert!(other.keep(held).await.unwrap());
