@@ -1,5 +1,6 @@
 //! Who may not use etcd, or does not reach it, is told why.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use bgctl::model::{Certificate, EtcdSettings};
@@ -236,4 +237,61 @@ async fn a_value_of_ten_megabytes_is_told_in_a_line() {
     let error = told(&etcd, &store.get(&app("shop")).await.unwrap_err());
     let start = "cannot use the cursor of shop in etcd: key /shop/instance: cannot use \"xxx";
     assert!(error.starts_with(start) && error.len() < 1000, "{error}");
+}
+
+/// etcd with a certificate that nobody else signed, which is given as `ca`: it can be trusted as it is, if it is not an
+/// authority's and names the host.
+#[tokio::test]
+async fn certificate_that_signed_itself_is_taken_or_told_how_to_make_it() {
+    let files = Files::new();
+    let mut told = String::new();
+    for (name, options) in [
+        ("plain", ""),
+        (
+            "other",
+            "-addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:etcd.example",
+        ),
+        (
+            "right",
+            "-addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:",
+        ),
+        ("auto", "--auto-tls"),
+    ] {
+        let etcd = Etcd::prepare(&format!("signed-{name}"));
+        let address = etcd.host.address().to_string();
+        let etcd = if name == "auto" {
+            etcd.start_with_tls(options)
+        } else {
+            let options = options.replace("IP:", &format!("IP:{address}"));
+            etcd.host.succeed(&format!(
+                "cd {} && openssl req -x509 -newkey rsa:2048 -nodes -keyout server.key -out server.pem -days 2 \
+                 -subj /CN={address} {options} 2>&1",
+                etcd.folder
+            ));
+            etcd.start_with_tls("--cert-file server.pem --key-file server.key")
+        };
+        let certificate = etcd.host.succeed(&format!(
+            "openssl s_client -connect {} </dev/null 2>/dev/null | openssl x509",
+            etcd.address()
+        ));
+        let settings = EtcdSettings {
+            ca: Some(files.write("self.pem", &certificate)),
+            ..etcd.settings()
+        };
+        let asked = async { open(settings).await?.get(&app("shop")).await };
+        let answer = match asked.await {
+            Ok(_) => "taken".to_owned(),
+            Err(error) => super::told(&etcd, &error).replace(&address, "HOST"),
+        };
+        writeln!(told, "{name}: {answer}").unwrap();
+    }
+    insta::assert_snapshot!(told, @r#"
+    plain: cannot reach etcd at https://ADDRESS over TLS: invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))
+    hint: etcd's certificate is an authority's (CA:TRUE), which may sign and not serve: sign one for etcd with it, or make it by `openssl req -x509` with -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:HOST
+    other: cannot reach etcd at https://ADDRESS over TLS: invalid peer certificate: certificate not valid for name "HOST"; certificate is only valid for DnsName("etcd.example")
+    hint: name etcd in endpoints of [store] in bgctl.toml as its certificate does, or make that with subjectAltName=IP:HOST
+    right: taken
+    auto: cannot reach etcd at https://ADDRESS over TLS: received fatal alert: HandshakeFailure
+    hint: etcd's key may be of a kind that bgctl cannot use, as the P-521 key of --auto-tls is: RSA, P-256, P-384 and Ed25519 can be used
+    "#);
 }
