@@ -39,6 +39,14 @@ impl Folder {
     }
 }
 
+#[test]
+fn readme_shows_settings_that_are_settings() {
+    let readme = include_str!("../src/store/README.md");
+    let (block, _) = readme.split_once("```toml").unwrap().1.split_once("```").unwrap();
+    let settings = bgctl::config::settings::parse(block, "README.md").unwrap();
+    assert!(matches!(settings.store, StoreSettings::Etcd(etcd) if etcd.prefix == "/bgctl/" && etcd.client.is_some()));
+}
+
 #[tokio::test]
 async fn the_contract_holds() {
     let folders = std::sync::Mutex::new(Vec::new());

@@ -222,3 +222,17 @@ fn revisions_are_of_all_keys_also_those_that_are_not_there() {
         assert_eq!(revision, if key == "/shop/url" { 0 } else { 7 }, "{key}");
     }
 }
+
+#[test]
+fn readme_has_every_key() {
+    let readme = include_str!("../README.md");
+    let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| `")).collect();
+    let keys = Keys::below("/");
+    for key in keys.all(&app()).chain([keys.claim(&app())]) {
+        let name = key
+            .trim_start_matches("/shop/")
+            .replace("blue", "COLOR")
+            .replace("green", "COLOR");
+        assert!(rows.iter().any(|row| row.contains(&format!("`{name}`"))), "{name}");
+    }
+}

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use bgctl::model::{Certificate, EtcdSettings};
+use bgctl::model::{Certificate, Color, EtcdSettings};
 
-use super::contract::{app, ports};
+use super::contract::{active, app, claim, host, ports};
 use super::etcd::{Etcd, Files, open};
 use super::told;
 
@@ -30,7 +30,8 @@ async fn users_and_passwords() {
     "#);
 
     etcd.etcdctl("role add bgctl");
-    etcd.etcdctl("role grant-permission bgctl readwrite --prefix=true /bgctl/");
+    // Less than the prefix of all apps is enough.
+    etcd.etcdctl("role grant-permission bgctl readwrite --prefix=true /bgctl/shop/");
     for user in ["root", "bgctl", "other"] {
         etcd.etcdctl(&format!("user add {user}:s3cret"));
     }
@@ -60,7 +61,14 @@ async fn users_and_passwords() {
         ..right.clone()
     };
     let store = open(own).await.unwrap();
-    store.create(&app("shop"), &ports()).await.unwrap();
+    let created = store.create(&app("shop"), &ports()).await.unwrap();
+    let (held, _) = store.claim(&app("shop"), &claim("host/0001"), &host()).await.unwrap();
+    let moved = store
+        .compare_and_set_held(&app("shop"), &ports(), created.revision, &active(Color::Blue, 1), held)
+        .await;
+    moved.unwrap();
+    assert!(store.keep(held).await.unwrap());
+    store.release(held).await.unwrap();
     assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
     // etcd forgets its tokens when it ends, as it does when they expire.
     etcd.kill();
