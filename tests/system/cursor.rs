@@ -90,3 +90,21 @@ fn keys_of_another_program_are_refused_by_name_before_anything_changes() {
         "2026-11\nhttps://foreign.example"
     );
 }
+
+/// By its name alone it could be taken for another host. The file is hidden from the command only.
+#[test]
+fn host_without_a_machine_id_moves_nothing() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "nobody", 9176).install();
+    let hidden = "unshare --mount sh -c 'mount --bind /dev/null /etc/machine-id && exec bgctl switch nobody'";
+    let refused = host.run(hidden).expect(3);
+    assert_eq!(
+        refused.error(),
+        "cannot tell this host from others by its machine id in /etc/machine-id: it is not 32 hexadecimal digits"
+    );
+    assert!(
+        refused.stderr.contains("hint: make one: systemd-machine-id-setup"),
+        "{refused:?}"
+    );
+    app.switch("v1");
+}

@@ -154,9 +154,9 @@ impl Explain {
             ),
             Cause::TooLarge => (
                 format!(
-                    "cannot read all keys below {prefix} in etcd at {endpoints}: other programs keep too much there"
+                    "cannot read bgctl's keys below {prefix} in etcd at {endpoints}: another program keeps too much in them"
                 ),
-                "give bgctl a prefix of its own in [store] of bgctl.toml".to_owned(),
+                format!("give bgctl keys of its own: prefix = \"{prefix}bgctl/\" in [store] of bgctl.toml"),
             ),
             Cause::Other => (
                 format!("cannot use etcd at {endpoints}: {}", chain.join(": ")),
