@@ -9,8 +9,8 @@ use bgctl::drift::{
     differences, repairs, serving,
 };
 use bgctl::model::{
-    ActiveState, AppName, ByColor, Color, Cursor, Known, OpenSwitch, ReleaseId, Revision, Route, Stored, SwitchId,
-    UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Claim, Color, Cursor, Holder, HostId, Invalid, Known, NoClaim, OpenSwitch,
+    ReleaseId, Revision, Route, Stored, SwitchId, UnitFile, UnitName,
 };
 
 fn id(release: &str) -> ReleaseId {
@@ -30,8 +30,12 @@ fn unit(color: Color) -> UnitName {
 fn facts() -> Facts {
     let app = AppName::parse("shop").unwrap();
     Facts {
-        host: "here".to_owned(),
+        host: HostId {
+            id: "here".to_owned(),
+            earlier: "here-before".to_owned(),
+        },
         cursor: cursor(Some(Color::Blue), "r1", "here/0001"),
+        lease: Ok(None),
         deferred: None,
         route: Route::To(Color::Blue),
         has_route: true,
@@ -458,7 +462,8 @@ fn every_difference_is_told_with_its_command() {
         ("no cursor", Box::new(|facts| facts.cursor = CursorFact::Missing)),
         (
             "cursor says another release",
-            Box::new(|facts| facts.cursor = cursor(Some(Color::Blue), "r2", "here/0001")),
+            // As an earlier bgctl of this host moved it.
+            Box::new(|facts| facts.cursor = cursor(Some(Color::Blue), "r2", "here-before/0001")),
         ),
         (
             "cursor says none",
@@ -503,6 +508,37 @@ fn every_difference_is_told_with_its_command() {
         ),
     ];
     insta::assert_snapshot!(all_told(cases));
+}
+
+#[test]
+fn lease_is_told_where_it_never_expires() {
+    let claim = Claim {
+        by: "there/0007".to_owned(),
+        verb: "switch".to_owned(),
+        release: Some(id("r7")),
+        since: "2026-11-23T14:00:00Z".parse().unwrap(),
+    };
+    let held = |endless: Option<&str>| {
+        let endless = endless.map(str::to_owned);
+        let claim = claim.clone();
+        told(move |facts| facts.lease = Ok(Some(Holder { claim, endless })))
+    };
+    assert_eq!(held(None), "");
+    insta::assert_snapshot!(held(Some("/shop/claim")), @"
+    the lease of shop never expires: it is held by there/0007 (switch to r7) since 2026-11-23T14:00:00Z
+        etcdctl del /shop/claim
+        =>
+    ");
+    let none = NoClaim {
+        app: facts().app,
+        key: "/shop/claim".to_owned(),
+        reason: Invalid::new("expected value at line 1 column 1"),
+    };
+    insta::assert_snapshot!(told(|facts| facts.lease = Err(none)), @"
+    cannot tell who holds the lease of shop: key /shop/claim in etcd: expected value at line 1 column 1
+        etcdctl del /shop/claim
+        =>
+    ");
 }
 
 #[test]

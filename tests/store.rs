@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bgctl::model::{Color, Cursor, Hinted, Revision, StoreSettings};
+use bgctl::model::{Color, Cursor, Hinted, Revision, StoreSettings, Unreadable};
 use bgctl::store::{SetError, Store};
 use camino::Utf8PathBuf;
 use contract::{active, app, ports};
@@ -37,6 +37,14 @@ impl Folder {
     async fn store(&self) -> Store {
         Store::open(&StoreSettings::Local, &self.path("state")).await.unwrap()
     }
+}
+
+#[test]
+fn readme_shows_settings_that_are_settings() {
+    let readme = include_str!("../src/store/README.md");
+    let (block, _) = readme.split_once("```toml").unwrap().1.split_once("```").unwrap();
+    let settings = bgctl::config::settings::parse(block, "README.md").unwrap();
+    assert!(matches!(settings.store, StoreSettings::Etcd(etcd) if etcd.prefix == "/bgctl/" && etcd.client.is_some()));
 }
 
 #[tokio::test]
@@ -99,7 +107,13 @@ async fn what_is_broken_is_named_and_kept() {
         fs_err::write(&path, text).unwrap();
         let failures = [
             store.get(&app("shop")).await.map(drop).unwrap_err(),
-            store.list().await.map(drop).unwrap_err(),
+            store
+                .list(&[app("shop")])
+                .await
+                .unwrap()
+                .remove(&app("shop"))
+                .unwrap()
+                .unwrap_err(),
             store.create(&app("shop"), &ports()).await.map(drop).unwrap_err(),
         ];
         for failure in failures {
@@ -117,16 +131,50 @@ async fn what_is_broken_is_named_and_kept() {
     }
 }
 
+/// A switch that is stuck may expect any revision that was ever given.
 #[tokio::test]
-async fn what_is_not_of_an_app_is_left_alone() {
+async fn revision_of_a_replaced_cursor_is_a_new_one() {
     let folder = Folder::new();
     let store = folder.store().await;
+    let path = folder.path("state/shop/cursor.json");
     store.create(&app("shop"), &ports()).await.unwrap();
-    for other in ["state/lost+found", "state/not-yet"] {
-        fs_err::create_dir(folder.path(other)).unwrap();
+    let mut given = vec![Revision(1)];
+    for _ in 0..20 {
+        fs_err::write(&path, "").unwrap();
+        let cursor = active(Color::Green, 2);
+        let mut last = store.replace(&app("shop"), &ports(), &cursor).await.unwrap();
+        assert!(Some(&last) > given.iter().max(), "{last} after {given:?}");
+        for _ in 0..20 {
+            given.push(last);
+            last = store
+                .compare_and_set(&app("shop"), &ports(), last, &cursor)
+                .await
+                .unwrap();
+        }
+        given.push(last);
     }
-    fs_err::write(folder.path("state/file"), "").unwrap();
-    assert_eq!(store.list().await.unwrap().len(), 1);
+}
+
+/// A disk that cannot be read says nothing of what is on it.
+#[tokio::test]
+async fn error_of_the_disk_is_no_damage() {
+    let folder = Folder::new();
+    let store = folder.store().await;
+    let path = folder.path("state/shop/cursor.json");
+    // read(2): EISDIR.
+    fs_err::create_dir_all(&path).unwrap();
+    let failure = store.get(&app("shop")).await.unwrap_err();
+    assert!(
+        format!("{failure:#}").starts_with(&format!("cannot read {path}: ")),
+        "{failure:#}"
+    );
+    assert!(!Unreadable::is_damaged(&failure));
+    let replaced = store.replace(&app("shop"), &ports(), &Cursor::default()).await;
+    assert!(matches!(replaced, Err(SetError::Refused(_))), "{replaced:?}");
+    fs_err::remove_dir(&path).unwrap();
+
+    fs_err::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
+    assert!(Unreadable::is_damaged(&store.get(&app("shop")).await.unwrap_err()));
 }
 
 #[tokio::test]
@@ -182,12 +230,13 @@ async fn a_thousand_apps_are_listed_fast() {
     let store = folder.store().await;
     store.create(&app("a0"), &ports()).await.unwrap();
     let text = fs_err::read(folder.path("state/a0/cursor.json")).unwrap();
+    let apps: Vec<_> = (0..1000).map(|number| app(&format!("a{number}"))).collect();
     for number in 1..1000 {
         let path = folder.path(&format!("state/a{number}"));
         fs_err::create_dir(&path).unwrap();
         fs_err::write(path.join("cursor.json"), &text).unwrap();
     }
     let start = Instant::now();
-    assert_eq!(store.list().await.unwrap().len(), 1000);
+    assert_eq!(store.list(&apps).await.unwrap().len(), 1000);
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }

@@ -222,7 +222,7 @@ pub fn own_claim(what: &impl std::fmt::Display, verb: &str) -> eyre::Result<Clai
 /// An app that could not be claimed; [`Busy`] where another host has it.
 pub fn busy(app: &AppName, verb: &str, error: ClaimError) -> eyre::Report {
     match error {
-        ClaimError::Taken(by) => Busy(format!("cannot {verb} {app}: {by} is at work on it")).into(),
+        ClaimError::Taken(by) => Busy(format!("cannot {verb} {app}: it is held by {by}")).into(),
         ClaimError::Failed(error) => error,
     }
 }

@@ -25,6 +25,7 @@ pub fn differences(facts: &Facts) -> Vec<Difference> {
     };
     all.records();
     all.files();
+    all.lease();
     all.store();
     if let Some(SwitchFact::Is { running, .. }) = facts.open {
         if !running && matches!(facts.cursor, CursorFact::Broken(_)) {
@@ -126,6 +127,22 @@ impl Differences<'_> {
                 let what = format!("{path} was changed, and not installed since");
                 self.advise(what, format!("bgctl install {path}"));
             }
+        }
+    }
+
+    fn lease(&mut self) {
+        match &self.facts.lease {
+            Ok(Some(holder)) => {
+                if let Some(delete) = holder.delete() {
+                    let what = format!(
+                        "the lease of {} never expires: it is held by {}",
+                        self.facts.app, holder.claim
+                    );
+                    self.advise(what, delete);
+                }
+            }
+            Ok(None) => {}
+            Err(none) => self.advise(none.to_string(), none.delete()),
         }
     }
 

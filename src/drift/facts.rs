@@ -5,7 +5,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::{
-    ActiveState, AppName, ByColor, Cursor, Known, OpenSwitch, ReleaseId, Route, Stored, UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NoClaim, OpenSwitch, ReleaseId, Route, Stored,
+    UnitFile, UnitName,
 };
 
 /// One look at all of an app; what differs is decided from this and nothing else.
@@ -13,10 +14,12 @@ use crate::model::{
 pub struct Facts {
     /// The app.
     pub app: AppName,
-    /// The name of this host, as in [`Observed`](crate::model::Observed).
-    pub host: String,
+    /// This host.
+    pub host: HostId,
     /// The cursor.
     pub cursor: CursorFact,
+    /// Who holds the app's lease, if anybody; an error where its key is not bgctl's.
+    pub lease: Result<Option<Holder>, NoClaim>,
     /// What this host did while the store was away, and the store does not know.
     pub deferred: Option<DeferredFact>,
     /// Where nginx sends requests; to blue where there is no route at all.

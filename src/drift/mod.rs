@@ -21,7 +21,7 @@ use camino::Utf8PathBuf;
 
 pub use self::difference::{Difference, differences};
 pub use self::facts::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
-use crate::model::{Color, Cursor, ReleaseId, Route, UnitFile, UnitName, host};
+use crate::model::{Color, Cursor, ReleaseId, Route, UnitFile, UnitName};
 
 /// One thing that puts a difference right. Can be done twice. In the order in which they are done: what serves comes up
 /// before anything moves, and what is in the way goes last.
@@ -152,7 +152,7 @@ fn cursors(facts: &Facts) -> impl Iterator<Item = &Cursor> {
 
 /// Whether a cursor is where this host moved it, or nobody says who did.
 fn is_own(facts: &Facts, cursor: &Cursor) -> bool {
-    cursor.moved_by.as_deref().is_none_or(|by| host(by) == facts.host)
+    cursor.moved_by.as_deref().is_none_or(|by| facts.host.wrote(by))
 }
 
 /// The release that a color is to run: what it runs where it is up, else what is pinned to it, else what other witnesses say.

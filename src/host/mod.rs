@@ -7,10 +7,12 @@
 //! * [`connections`]: who is connected to a port; draining
 //! * [`command`]: running a program
 //! * [`http`]: one small request
+//! * [`identity`]: who this host is to others
 
 pub mod command;
 pub mod connections;
 pub mod http;
+pub mod identity;
 pub mod layout;
 pub mod probe;
 pub mod process;

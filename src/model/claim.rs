@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, ReleaseId};
+use super::{AppName, Invalid, ReleaseId};
 
 /// The longest name of whoever claims an app, bytes; a host name has 64 at most (gethostname(2)).
 const LONGEST: usize = 128;
@@ -33,16 +33,59 @@ impl Claim {
         }
         Ok(read)
     }
+}
 
-    /// Whether the two are of one host.
-    pub fn is_of_host_of(&self, other: &Self) -> bool {
-        host(&self.by) == host(&other.by)
+/// A claim as it was found, of whichever host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The claim.
+    pub claim: Claim,
+    /// Its key in etcd, where no etcd lease is attached to that, so that it never expires: no bgctl writes such a one.
+    pub endless: Option<String>,
+}
+
+impl Holder {
+    /// The command that takes away a claim which never expires.
+    pub fn delete(&self) -> Option<String> {
+        self.endless.as_deref().map(delete)
     }
 }
 
-/// The host in `HOST/SWITCH`, the name of who moves a cursor or claims an app.
-pub fn host(by: &str) -> &str {
-    by.rsplit_once('/').map_or(by, |(host, _)| host)
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { claim, endless } = self;
+        match endless {
+            Some(key) => write!(
+                f,
+                "{claim}; key {key} has no etcd lease attached, so it never expires: {}",
+                delete(key)
+            ),
+            None => claim.fmt(f),
+        }
+    }
+}
+
+/// What stands in etcd in the place of a claim is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot tell who holds the lease of {app}: key {key} in etcd: {reason}")]
+pub struct NoClaim {
+    /// The app.
+    pub app: AppName,
+    /// The key.
+    pub key: String,
+    /// Why not.
+    pub reason: Invalid,
+}
+
+impl NoClaim {
+    /// The command that takes it away.
+    pub fn delete(&self) -> String {
+        delete(&self.key)
+    }
+}
+
+fn delete(key: &str) -> String {
+    format!("etcdctl del {key}")
 }
 
 impl fmt::Display for Claim {
@@ -85,14 +128,6 @@ mod tests {
             ..claim()
         };
         assert_eq!(early.to_string(), "web1-0f3a/0007 (switch) since 2026-11-23T14:00:00Z");
-        assert!(claim().is_of_host_of(&Claim {
-            by: "web1-0f3a/0008".to_owned(),
-            ..claim()
-        }));
-        assert!(!claim().is_of_host_of(&Claim {
-            by: "web1-0f3b/0007".to_owned(),
-            ..claim()
-        }));
     }
 
     #[test]

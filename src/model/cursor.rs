@@ -17,8 +17,8 @@ pub struct Cursor {
     pub moved_by: Option<String>,
 }
 
-/// Counts the changes of a cursor: a change must name the revision it was decided on. Starts at 1; etcd's `mod_revision`
-/// where etcd is the store.
+/// Counts the changes of a cursor: a change must name the revision it was decided on. etcd's `mod_revision` where etcd is the
+/// store; in the local store it starts at 1, and at the time in microseconds where the file was damaged and written anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(pub i64);

@@ -21,7 +21,7 @@ pub struct Observed {
     pub previous: Option<ReleaseId>,
     /// The switch that is open.
     pub open: Option<OpenSwitch>,
-    /// The name of this host: its host name and the start of its machine id, since names repeat.
+    /// As whom this host moves cursors: [`HostId::id`](super::HostId::id).
     pub host: String,
     /// The number of the next switch.
     pub next_switch: SwitchId,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::host::layout::Layout;
-use crate::model::{AppName, Cursor, Revision, Stored, host, sealed};
+use crate::model::{AppName, Cursor, HostId, Revision, Stored, sealed};
 
 /// The version of the file.
 pub const VERSION: u32 = 2;
@@ -29,11 +29,10 @@ impl Deferred {
         Some(Stored { cursor, revision })
     }
 
-    /// Whether the store's cursor may be moved to the last of them: nobody but this host has moved it since.
-    pub fn may_move(&self, there: &Stored) -> bool {
-        let by = |cursor: &Cursor| cursor.moved_by.as_deref().map(host).map(str::to_owned);
-        let ours = self.moves.last().and_then(by);
-        there.revision == self.expected || (ours.is_some() && ours == by(&there.cursor))
+    /// Whether the store's cursor may be moved to the last of them: nobody but this `host` has moved it since.
+    pub fn may_move(&self, there: &Stored, host: &HostId) -> bool {
+        let is_own = there.cursor.moved_by.as_deref().is_some_and(|by| host.wrote(by));
+        there.revision == self.expected || is_own
     }
 }
 
@@ -164,9 +163,15 @@ mod tests {
             cursor: cursor(Color::Green, by),
             revision: Revision(revision),
         };
-        assert!(deferred.may_move(&there(12, "elsewhere/0003")), "as this host knew it");
-        assert!(deferred.may_move(&there(14, "host-1/0007")), "this host's own move");
-        assert!(!deferred.may_move(&there(14, "elsewhere/0004")));
-        assert!(!deferred.may_move(&there(14, "host-10/0007")));
+        let host = HostId {
+            id: "host-1".to_owned(),
+            earlier: "host-old".to_owned(),
+        };
+        let may_move = |there| deferred.may_move(&there, &host);
+        assert!(may_move(there(12, "elsewhere/0003")), "as this host knew it");
+        assert!(may_move(there(14, "host-1/0007")), "this host's own move");
+        assert!(may_move(there(14, "host-old/0007")), "its own before an upgrade");
+        assert!(!may_move(there(14, "elsewhere/0004")));
+        assert!(!may_move(there(14, "host-10/0007")));
     }
 }

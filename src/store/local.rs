@@ -12,13 +12,14 @@ use eyre::WrapErr;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::SetError;
+use super::{Listed, SetError};
 use crate::files::{self, folder::Folder};
 use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored, Unreadable, sealed};
 
 /// The version of such a file.
 const VERSION: u32 = 2;
-
+/// The revision of a cursor that is created where there is none: no switch is open then that could expect one.
+const FIRST: Revision = Revision(1);
 const FILE: &str = "cursor.json";
 /// The most that such a file may have, bytes; bgctl's own have a few hundred.
 const MOST: u64 = 1 << 20;
@@ -53,17 +54,13 @@ impl Local {
         blocking(move || read(&folder)).await
     }
 
-    pub(super) async fn list(&self) -> eyre::Result<BTreeMap<AppName, Stored>> {
-        let state = self.state.clone();
+    pub(super) async fn list(&self, apps: &[AppName]) -> eyre::Result<Listed> {
+        let (state, apps) = (self.state.clone(), apps.to_vec());
         blocking(move || {
             let mut cursors = BTreeMap::new();
-            // Other names are not of apps.
-            for app in files::names_in(&state)?
-                .into_iter()
-                .filter_map(|name| AppName::parse(name).ok())
-            {
-                if let Some(stored) = read(&state.join(app.as_str()))? {
-                    cursors.insert(app, stored);
+            for app in apps {
+                if let Some(read) = read(&state.join(app.as_str())).transpose() {
+                    cursors.insert(app, read);
                 }
             }
             Ok(cursors)
@@ -81,7 +78,7 @@ impl Local {
             }
             let stored = Stored {
                 cursor: Cursor::default(),
-                revision: Revision(1),
+                revision: FIRST,
             };
             write(&folder, &stored, ports)?;
             Ok(stored)
@@ -127,10 +124,13 @@ impl Local {
         let (folder, cursor) = (self.state.join(app.as_str()), cursor.clone());
         let set = blocking(move || {
             let _lock = lock(&folder)?;
-            if let Ok(Some(found)) = read(&folder) {
-                return Ok(Err(SetError::Conflict(Some(found))));
+            match read(&folder) {
+                Ok(None) => {}
+                Ok(Some(found)) => return Ok(Err(SetError::Conflict(Some(found)))),
+                Err(error) if Unreadable::is_damaged(&error) => {}
+                Err(error) => return Err(error),
             }
-            let revision = Revision(1);
+            let revision = unheard_of();
             let written = write(&folder, &Stored { cursor, revision }, ports);
             Ok(written.map(|()| revision).map_err(|error| match read(&folder) {
                 Ok(Some(_)) => SetError::Unknown(error),
@@ -152,6 +152,13 @@ impl Local {
         })
         .await
     }
+}
+
+/// A revision that was never given before, though nothing can be read of those that were: an open switch may expect one of
+/// them. The microseconds since 1970 are more than any, since a move, which adds 1, takes longer than one; where the clock was
+/// set back they are still another number.
+fn unheard_of() -> Revision {
+    Revision(jiff::Timestamp::now().as_microsecond())
 }
 
 /// Runs what waits for a disk or a lock beside the async runtime.
@@ -178,12 +185,17 @@ fn lock(folder: &Utf8Path) -> eyre::Result<Folder> {
     }
 }
 
+/// The cursor in a folder. Returns `None` if there is none. Errors with [`Unreadable`] if what is there is damaged or a newer
+/// bgctl's, and with another error if it cannot be read, which says nothing of what is there.
 fn read(folder: &Utf8Path) -> eyre::Result<Option<Stored>> {
     let path = folder.join(FILE);
     let read = match files::read_at_most(&path, MOST) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
-        Err(error) => Err(Unreadable::Damaged(error.to_string())),
         Ok(text) => sealed::read_record(&text, VERSION),
+        Err(error) => match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => return Ok(None),
+            ErrorKind::FileTooLarge => Err(Unreadable::Damaged(error.to_string())),
+            _ => return Err(error).wrap_err_with(|| format!("cannot read {path}")),
+        },
     };
     let record: Record = match read {
         Ok(record) => record,

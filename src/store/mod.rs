@@ -20,7 +20,7 @@ use camino::Utf8Path;
 pub use etcd::Etcd;
 pub use local::Local;
 
-use crate::model::{AppName, ByColor, Claim, Cursor, Port, Revision, StoreSettings, Stored};
+use crate::model::{AppName, ByColor, Claim, Cursor, Holder, HostId, NoClaim, Port, Revision, StoreSettings, Stored};
 
 /// How long a claim lasts without being kept. etcd looks for leases that have ended twice a second, so that the claim of a
 /// host which died is gone after this and that.
@@ -35,6 +35,18 @@ pub enum Store {
     Local(Local),
 }
 
+/// The cursors of those apps that have one; an error, as that of [`Store::get`], for each that cannot be used.
+pub type Listed = BTreeMap<AppName, eyre::Result<Stored>>;
+
+/// What one read of the store saw of an app.
+#[derive(Debug)]
+pub struct Look {
+    /// Its cursor, or why that cannot be used, as [`Store::get`] has it.
+    pub cursor: eyre::Result<Option<Stored>>,
+    /// Who holds its lease, if anybody. Nobody does in the local store.
+    pub holder: Result<Option<Holder>, NoClaim>,
+}
+
 /// Why a cursor was not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
@@ -43,7 +55,7 @@ pub enum SetError {
     Conflict(Option<Stored>),
     /// The claim is not held any more; by whom it is now, if by anybody.
     #[error("cannot move the cursor: the claim is lost")]
-    Unclaimed(Option<Claim>),
+    Unclaimed(Option<Holder>),
     /// It could not be asked for, or was refused: it has for certain not moved.
     #[error("{0:#}")]
     Refused(eyre::Report),
@@ -63,8 +75,8 @@ pub struct Held {
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     /// Somebody else has it.
-    #[error("cannot claim it: {0}")]
-    Taken(Claim),
+    #[error("cannot hold the lease: it is held by {0}")]
+    Taken(Holder),
     /// The store could not be asked, or does not let it.
     #[error("{0:#}")]
     Failed(eyre::Report),
@@ -90,11 +102,22 @@ impl Store {
         }
     }
 
-    /// The cursors of all apps, from one moment where etcd is the store. Fails as [`Store::get`] does.
-    pub async fn list(&self) -> eyre::Result<BTreeMap<AppName, Stored>> {
+    /// The cursor of an app and who holds its lease. Errors if the store cannot be read.
+    pub async fn look(&self, app: &AppName) -> eyre::Result<Look> {
         match self {
-            Self::Etcd(etcd) => etcd.list().await,
-            Self::Local(local) => local.list().await,
+            Self::Etcd(etcd) => etcd.look(app).await,
+            Self::Local(local) => Ok(Look {
+                cursor: local.get(app).await,
+                holder: Ok(None),
+            }),
+        }
+    }
+
+    /// The cursors of `apps`. Errors if the store cannot be read.
+    pub async fn list(&self, apps: &[AppName]) -> eyre::Result<Listed> {
+        match self {
+            Self::Etcd(etcd) => etcd.list(apps).await,
+            Self::Local(local) => local.list(apps).await,
         }
     }
 
@@ -147,11 +170,16 @@ impl Store {
     }
 
     /// Claims an app for [`CLAIM_TTL`], so that no other host begins with it; returns the cursor of the same moment. Who
-    /// claims again as the same `by` has it still, and another claim of the same host is replaced: there the app's lock
+    /// claims again as the same `by` has it still, and another claim of this `host` is replaced: there the app's lock
     /// and the open switch keep others away, which is all that the local store needs. Fails with [`ClaimError`].
-    pub async fn claim(&self, app: &AppName, claim: &Claim) -> Result<(Held, Option<Stored>), ClaimError> {
+    pub async fn claim(
+        &self,
+        app: &AppName,
+        claim: &Claim,
+        host: &HostId,
+    ) -> Result<(Held, Option<Stored>), ClaimError> {
         match self {
-            Self::Etcd(etcd) => etcd.claim(app, claim).await,
+            Self::Etcd(etcd) => etcd.claim(app, claim, host).await,
             Self::Local(local) => {
                 let stored = local.get(app).await.map_err(ClaimError::Failed)?;
                 Ok((Held { lease: 0 }, stored))

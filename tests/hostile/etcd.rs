@@ -1,7 +1,9 @@
 //! What stands in etcd, under any key.
 
-use bgctl::model::{AppName, ByColor, Claim, Port, Stored};
-use bgctl::store::keys::Keys;
+use std::collections::BTreeSet;
+
+use bgctl::model::{AppName, ByColor, Claim, Port, Revision, Stored};
+use bgctl::store::keys::{Found, Key, Keys};
 
 const TAB: u8 = b'\t';
 
@@ -20,32 +22,45 @@ pub fn check(data: &[u8]) {
     }
     for prefix in ["/", "/bgctl/"] {
         let keys = Keys::below(prefix);
-        let numbered = || {
-            pairs
-                .iter()
-                .zip(1..)
-                .map(|((key, value), revision)| (*key, *value, revision))
-        };
-        let whole = keys.sort(numbered());
-        for (app, found) in keys.sort_all(numbered()) {
+        for app in apps(prefix, &pairs) {
+            let numbered = pairs.iter().zip(1..).map(|((name, value), revision)| Key {
+                name,
+                value,
+                created: 1 + revision % 2,
+                modified: revision,
+            });
+            let found = Found::of(&keys, &app, numbered);
             match keys.read(&app, &found) {
                 Ok(Some((cursor, revision))) => {
-                    assert!(whole.contains_key(&app));
-                    let stored = Stored {
-                        cursor,
-                        revision: bgctl::model::Revision(revision),
-                    };
-                    assert_kept(&keys, &app, &stored);
+                    assert!(found.is_complete());
+                    let revision = Revision(revision);
+                    assert_kept(&keys, &app, &Stored { cursor, revision });
                 }
-                Ok(None) => assert!(!whole.contains_key(&app)),
+                Ok(None) => assert!(found.is_empty()),
                 Err(error) => {
                     let error = error.to_string();
                     super::assert_readable(&error);
                     assert!(error.len() < 2000, "{error}");
                 }
             }
+            let (own, others) = found.split(&keys, &app);
+            assert!(found.is_ours() || own.is_empty());
+            assert!(
+                own.iter()
+                    .chain(&others)
+                    .all(|key| keys.all(&app).any(|known| known == *key))
+            );
         }
     }
+}
+
+/// The apps that the keys could be of.
+fn apps(prefix: &str, pairs: &[(&[u8], &[u8])]) -> BTreeSet<AppName> {
+    let app = |key: &[u8]| {
+        let (app, _) = std::str::from_utf8(key).ok()?.strip_prefix(prefix)?.split_once('/')?;
+        AppName::parse(app).ok()
+    };
+    pairs.iter().filter_map(|(key, _)| app(key)).collect()
 }
 
 /// Whoever has an app is told in one short line, and so is what nobody's bgctl wrote.
@@ -71,13 +86,12 @@ fn assert_kept(keys: &Keys, app: &AppName, stored: &Stored) {
     super::assert_readable(mover);
     assert!(mover.len() <= 256);
     let pairs = keys.write(app, ports, &stored.cursor);
-    let revision = stored.revision.0;
-    let records = keys.sort(
-        pairs
-            .iter()
-            .map(|(key, value)| (key.as_bytes(), value.as_bytes(), revision)),
-    );
-    assert_eq!(records.keys().collect::<Vec<_>>(), [app]);
-    let read = keys.read(app, &records[app]).unwrap();
-    assert_eq!(read, Some((stored.cursor.clone(), revision)));
+    let written = pairs.iter().map(|(name, value)| Key {
+        name: name.as_bytes(),
+        value: value.as_bytes(),
+        created: 1,
+        modified: stored.revision.0,
+    });
+    let read = keys.read(app, &Found::of(keys, app, written)).unwrap();
+    assert_eq!(read, Some((stored.cursor.clone(), stored.revision.0)));
 }

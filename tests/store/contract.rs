@@ -1,6 +1,6 @@
 //! What every store promises. Each function gets a store of its own, without cursors.
 
-use bgctl::model::{AppName, ByColor, Claim, Color, Cursor, Port, ReleaseId, Revision, Stored};
+use bgctl::model::{AppName, ByColor, Claim, Color, Cursor, HostId, Port, ReleaseId, Revision, Stored};
 use bgctl::store::{SetError, Store};
 
 pub fn app(name: &str) -> AppName {
@@ -22,6 +22,14 @@ pub fn active(color: Color, number: u32) -> Cursor {
     }
 }
 
+/// The host of `host/0007`, which an earlier bgctl called `old`.
+pub fn host() -> HostId {
+    HostId {
+        id: "host".to_owned(),
+        earlier: "old".to_owned(),
+    }
+}
+
 pub fn claim(by: &str) -> Claim {
     Claim {
         by: by.to_owned(),
@@ -39,13 +47,13 @@ pub async fn holds(open: impl AsyncFn() -> Store) {
     a_move_can_be_taken_back(&open().await).await;
     one_of_many_wins(&open().await).await;
     remove_is_idempotent(&open().await).await;
-    list_has_all(&open().await).await;
+    list_has_those_asked_for(&open().await).await;
     a_claim_is_kept(&open().await).await;
 }
 
 async fn nothing_is_there(store: &Store) {
     assert_eq!(store.get(&app("shop")).await.unwrap(), None);
-    assert!(store.list().await.unwrap().is_empty());
+    assert!(store.list(&[app("shop")]).await.unwrap().is_empty());
     let set = store
         .compare_and_set(&app("shop"), &ports(), Revision(1), &active(Color::Blue, 1))
         .await;
@@ -155,7 +163,7 @@ async fn remove_is_idempotent(store: &Store) {
     store.create(&app("shop"), &ports()).await.unwrap();
 }
 
-async fn list_has_all(store: &Store) {
+async fn list_has_those_asked_for(store: &Store) {
     let names = ["a", "shop", "shop-two", "z9"];
     for name in names {
         let created = store.create(&app(name), &ports()).await.unwrap();
@@ -164,20 +172,24 @@ async fn list_has_all(store: &Store) {
             .await
             .unwrap();
     }
-    let listed = store.list().await.unwrap();
-    assert_eq!(listed.keys().map(AppName::as_str).collect::<Vec<_>>(), names);
-    for (name, stored) in &listed {
-        assert_eq!(store.get(name).await.unwrap().as_ref(), Some(stored));
+    let asked = ["a", "none", "shop", "shop-two"].map(app);
+    let listed = store.list(&asked).await.unwrap();
+    assert_eq!(
+        listed.keys().map(AppName::as_str).collect::<Vec<_>>(),
+        ["a", "shop", "shop-two"]
+    );
+    for (name, stored) in listed {
+        assert_eq!(store.get(&name).await.unwrap(), Some(stored.unwrap()));
     }
 }
 
 /// Who claims has it, and sees the cursor of that moment; again as the same, and after a switch of the same host; a cursor
 /// is moved by who holds it. Its end can be asked for twice.
 async fn a_claim_is_kept(store: &Store) {
-    let (held, none) = store.claim(&app("shop"), &claim("host/0007")).await.unwrap();
+    let (held, none) = store.claim(&app("shop"), &claim("host/0007"), &host()).await.unwrap();
     assert_eq!(none, None);
     let created = store.create(&app("shop"), &ports()).await.unwrap();
-    let (again, found) = store.claim(&app("shop"), &claim("host/0007")).await.unwrap();
+    let (again, found) = store.claim(&app("shop"), &claim("host/0007"), &host()).await.unwrap();
     assert_eq!((again, found), (held, Some(created.clone())));
     assert_eq!(store.held(&app("shop"), &claim("host/0007")).await.unwrap(), Some(held));
     assert!(store.keep(held).await.unwrap());
@@ -196,7 +208,7 @@ async fn a_claim_is_kept(store: &Store) {
         "{stale:?}"
     );
 
-    let (next, found) = store.claim(&app("shop"), &claim("host/0008")).await.unwrap();
+    let (next, found) = store.claim(&app("shop"), &claim("host/0008"), &host()).await.unwrap();
     assert_eq!(found, Some(Stored { cursor, revision }));
     for _ in 0..2 {
         store.release(held).await.unwrap();
@@ -206,5 +218,8 @@ async fn a_claim_is_kept(store: &Store) {
         "the end of the first is not the end of the second"
     );
     store.release(next).await.unwrap();
+    // An upgrade in the middle of a switch: what this host held before is its own.
+    store.claim(&app("shop"), &claim("old/0008"), &host()).await.unwrap();
+    store.claim(&app("shop"), &claim("host/0009"), &host()).await.unwrap();
     assert!(store.is_usable().await);
 }

@@ -126,6 +126,18 @@ fn is_clean(host: &Host, patterns: &str, command: &str) {
     );
 }
 
+/// The machine id is confidential (machine-id(5)): what is written and told of it is what systemd too would derive.
+fn the_machine_id_is_derived_from(host: &Host) {
+    let derive = "systemd-id128 machine-id --app-specific=660c6308cb3d430abb00a19f44cdfa6f | head -c 12";
+    let id = host.succeed(derive);
+    let etcd = "ETCDCTL_USER=root:$(cat /root/right) etcdctl get --prefix ''";
+    host.succeed(&format!("{etcd} | grep -F -- -{id}/000"));
+    host.succeed("head -c 8 /etc/machine-id >/root/machine; echo >>/root/machine");
+    for command in [etcd, "find /var/lib/bgctl -type f -exec cat {} +", "cat /run/told"] {
+        is_clean(host, "machine", command);
+    }
+}
+
 #[test]
 fn secrets_are_for_root_alone_and_in_their_files() {
     let host = Host::boot("secrets");
@@ -176,6 +188,7 @@ fn secrets_are_for_root_alone_and_in_their_files() {
     host.succeed("grep -qF -f /root/argument /run/seen && grep -q 'docker run' /run/seen && grep -q 'bgctl -vv switch' /run/seen");
 
     is_clean(&host, "hidden", "cat /run/seen");
+    the_machine_id_is_derived_from(&host);
     let etcd = "ETCDCTL_USER=root:$(cat /root/right) etcdctl get --prefix ''";
     host.succeed(&format!("{etcd} | grep -q /vault/instance"));
     for patterns in ["hidden", "argument"] {

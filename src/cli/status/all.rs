@@ -49,7 +49,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let apps = installed(layout)?;
     let list = async {
         let store = Store::open(&context.settings()?.store, &layout.state()).await?;
-        store.list().await
+        store.list(&apps).await
     };
     let mut cursors = machine::ask(list).await;
     if let Err(error) = &cursors {
@@ -60,7 +60,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let units = Systemd::connect().await?.list(&["*@*.service"]).await?;
     let states: HashMap<_, _> = units.into_iter().map(|listed| (listed.unit, listed.active)).collect();
     let mut lines = Vec::new();
-    for app in apps {
+    for app in apps.iter().cloned() {
         let serving = nginx::current_route(layout, &app)?.unwrap_or_default().color();
         let known = match &cursors {
             Ok(_) => None,
@@ -69,9 +69,10 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
         let age = known
             .as_ref()
             .map(|known| jiff::Timestamp::now().duration_since(known.at).unsigned_abs());
-        let cursor = match &mut cursors {
-            Ok(cursors) => cursors.remove(&app).map(|stored| stored.cursor).unwrap_or_default(),
-            Err(_) => known.map_or_else(|| served(serving), |known| known.cursor),
+        let (cursor, broken) = match cursors.as_mut().map(|cursors| cursors.remove(&app).transpose()) {
+            Ok(Ok(stored)) => (stored.map(|stored| stored.cursor).unwrap_or_default(), None),
+            Ok(Err(error)) => (served(serving), Some(format!("{error:#}"))),
+            Err(_) => (known.map_or_else(|| served(serving), |known| known.cursor), None),
         };
         let (state, mut note) = match (cursor.active, install::app(layout, &app)) {
             (Some(color), Ok(installed)) => {
@@ -81,6 +82,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
             (_, Ok(_)) => (None, None),
             (_, Err(error)) => (None, Some(format!("{error:#}"))),
         };
+        note = note.or(broken);
         if note.is_none() && serving != cursor.active {
             note = Some(format!("nginx serves {}", Color::or_none(serving)));
         }

@@ -16,7 +16,7 @@ use crate::host::probe;
 use crate::host::systemd::{Systemd, UnitState};
 use crate::journal::StepState;
 use crate::model::{
-    ActiveState, App, Color, Cursor, Known, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitFile,
+    ActiveState, App, Claim, Color, Cursor, Known, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitFile,
 };
 use crate::ops::install::Files;
 use crate::runtime::docker::Docker;
@@ -28,6 +28,8 @@ struct Status {
     app: String,
     url: String,
     cursor: Option<CursorStatus>,
+    /// Who holds the app's lease just now.
+    lease: Option<LeaseStatus>,
     /// Whether nginx answers for this app.
     nginx_answers: bool,
     /// What it says that it serves.
@@ -58,6 +60,14 @@ impl CursorStatus {
             age_seconds: Some(age.as_secs().max(0).unsigned_abs()),
         }
     }
+}
+
+#[derive(Debug, Serialize)]
+struct LeaseStatus {
+    #[serde(flatten)]
+    claim: Claim,
+    /// Whether it ends by itself where its host does not keep it.
+    expires: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,6 +146,7 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
         url: app.site.to_string(),
         agrees: nginx_answers && serving == active,
         cursor,
+        lease: lease(&facts),
         nginx_answers,
         serving,
         colors,
@@ -146,6 +157,14 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
                 repair: difference.command,
             })
             .collect(),
+    })
+}
+
+fn lease(facts: &Facts) -> Option<LeaseStatus> {
+    let holder = facts.lease.as_ref().ok()?.clone()?;
+    Some(LeaseStatus {
+        expires: holder.endless.is_none(),
+        claim: holder.claim,
     })
 }
 
@@ -239,6 +258,9 @@ fn show(status: &Status) {
             output::answer(&format!("cursor  {color}{release}, revision {revision}{age}"));
         }
         None => output::answer("cursor  not known"),
+    }
+    if let Some(lease) = &status.lease {
+        output::answer(&format!("lease   held by {}", lease.claim));
     }
     let serving = output::in_color(status.serving, Color::or_none(status.serving));
     output::answer(&match (status.nginx_answers, status.agrees) {

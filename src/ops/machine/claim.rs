@@ -8,7 +8,8 @@ use camino::Utf8PathBuf;
 use tokio::sync::{Mutex, OnceCell};
 
 use super::Machine;
-use crate::model::{AppName, Claim, StoreSettings, Stored};
+use crate::host::identity;
+use crate::model::{AppName, Claim, HostId, StoreSettings, Stored};
 use crate::store::{CLAIM_TTL, ClaimError, Held, Store};
 
 /// How long the end of a claim may take; it ends by itself as well.
@@ -49,7 +50,7 @@ impl Door {
         let store = self.store().await.map_err(ClaimError::Failed)?;
         let found = match store.held(&self.app, claim).await.map_err(ClaimError::Failed)? {
             Some(found) => found,
-            None => store.claim(&self.app, claim).await?.0,
+            None => store.claim(&self.app, claim, &own()?).await?.0,
         };
         *held = Some(found);
         Ok(found)
@@ -84,6 +85,10 @@ impl Door {
     }
 }
 
+fn own() -> Result<HostId, ClaimError> {
+    identity::read().map_err(ClaimError::Failed)
+}
+
 impl Machine {
     /// What keeps the app claimed, beside what else is done, as long as it is polled; it never ends.
     pub fn keeper(&self, claim: Claim) -> impl Future<Output = Infallible> + use<> {
@@ -115,7 +120,7 @@ impl Machine {
     /// Claims the app, and reads its cursor in the same moment. Fails with [`ClaimError`].
     pub async fn claim(&self, claim: &Claim) -> Result<Option<Stored>, ClaimError> {
         let store = self.store().await.map_err(ClaimError::Failed)?;
-        let (held, stored) = store.claim(&self.app.name, claim).await?;
+        let (held, stored) = store.claim(&self.app.name, claim, &own()?).await?;
         *self.door.held.lock().await = Some(held);
         Ok(stored)
     }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use eyre::WrapErr as _;
 
 use crate::engine::{Effects as _, StepError};
-use crate::model::{Claim, Color, Cursor, Hinted, ReleaseId, Revision, Stored};
+use crate::host::identity;
+use crate::model::{Claim, Color, Cursor, Hinted, Holder, ReleaseId, Revision, Stored};
 use crate::plan::Plan;
 use crate::state::deferred::Journal;
 use crate::store::{ClaimError, SetError};
@@ -83,7 +84,7 @@ impl Machine {
             Ok(revision) => Ok(revision),
             Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(now.revision),
             Err(SetError::Conflict(now)) => Err(Missed::Certain(overtaken(now, plan))),
-            Err(SetError::Unclaimed(Some(by))) if by.by != claim.by => Err(Missed::Certain(taken(&by, plan))),
+            Err(SetError::Unclaimed(Some(by))) if by.claim.by != claim.by => Err(Missed::Certain(taken(&by, plan))),
             Err(SetError::Unclaimed(_)) => {
                 // It ended while this slept, and nobody has claimed the app since: what was planned on is there still.
                 self.door.forget(held).await;
@@ -196,7 +197,7 @@ impl Machine {
                 Some(there) if there.cursor.active == ours.active && there.cursor.release == ours.release => {
                     Published::Told(there.cursor)
                 }
-                Some(there) if deferred.may_move(&there) => {
+                Some(there) if deferred.may_move(&there, &identity::read()?) => {
                     let set = store.compare_and_set(&self.app.name, &self.app.ports, there.revision, &ours);
                     match set.await {
                         Ok(_) => Published::Told(ours),
@@ -240,8 +241,8 @@ fn overtaken(now: Option<Stored>, plan: &Plan) -> eyre::Report {
     Hinted::new(message, hint).into()
 }
 
-fn taken(by: &Claim, plan: &Plan) -> eyre::Report {
+fn taken(by: &Holder, plan: &Plan) -> eyre::Report {
     let app = &plan.app;
-    let message = format!("this switch lost its claim of {app}, and it is held by {by}");
+    let message = format!("this switch lost its lease of {app}, which is now held by {by}");
     Hinted::new(message, format!("switch again when that has ended: bgctl status {app}")).into()
 }

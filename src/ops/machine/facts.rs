@@ -6,15 +6,16 @@ use camino::Utf8PathBuf;
 
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
 use crate::files;
+use crate::host::identity;
 use crate::host::systemd::UnitState;
-use crate::model::{AppName, ByColor, Color, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
+use crate::model::{AppName, ByColor, Color, Holder, NoClaim, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
 use crate::ops::install::{self, Alien, Change, Files};
 use crate::proxy::nginx::{self, route};
 use crate::render;
 use crate::state::known;
 use crate::state::switches::Switches;
 
-use super::{Machine, host_name};
+use super::Machine;
 
 /// How long the store may take to answer who only looks: they want to know now what there is to know.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -44,7 +45,7 @@ impl Machine {
             )
         };
         let (cursor, nginx, blue, green) = Box::pin(look).await;
-        let cursor = cursor.unwrap_or_else(|why| self.unknown(&why, &mut damaged));
+        let (cursor, lease) = cursor.unwrap_or_else(|why| (self.unknown(&why, &mut damaged), Ok(None)));
         let worker = UnitName::switch(name);
         let worker_file = self.systemd.unit_file(&worker).await?;
         let nginx_unit = &self.settings.nginx.unit;
@@ -52,8 +53,9 @@ impl Machine {
         Ok(Facts {
             nginx_down: is_down.then(|| nginx_unit.clone()),
             app: name.clone(),
-            host: host_name()?,
+            host: identity::read()?,
             cursor,
+            lease,
             deferred,
             has_route,
             route,
@@ -83,17 +85,19 @@ impl Machine {
         Ok((route.unwrap_or(Route::To(Color::Blue)), has_route))
     }
 
-    /// The cursor; fails where the store does not tell soon, see [`ask`].
-    async fn cursor_fact(&self) -> eyre::Result<CursorFact> {
-        match ask(async { self.store().await?.get(&self.app.name).await }).await {
+    /// The cursor and who holds the lease; errors if the store does not tell soon, see [`ask`].
+    async fn cursor_fact(&self) -> eyre::Result<(CursorFact, Result<Option<Holder>, NoClaim>)> {
+        let look = ask(async { self.store().await?.look(&self.app.name).await }).await?;
+        let cursor = match look.cursor {
             Ok(Some(stored)) => {
                 self.saw(stored.clone());
-                Ok(CursorFact::Is(stored))
+                CursorFact::Is(stored)
             }
-            Ok(None) => Ok(CursorFact::Missing),
-            Err(error) if Unreadable::is_damaged(&error) => Ok(CursorFact::Broken(format!("{error:#}"))),
-            Err(error) => Err(error),
-        }
+            Ok(None) => CursorFact::Missing,
+            Err(error) if Unreadable::is_damaged(&error) => CursorFact::Broken(format!("{error:#}")),
+            Err(error) => return Err(error),
+        };
+        Ok((cursor, look.holder))
     }
 
     fn unknown(&self, why: &eyre::Report, broken: &mut Vec<Damaged>) -> CursorFact {

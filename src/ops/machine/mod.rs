@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use crate::engine::{Effects, StepError};
 use crate::journal::{Baseline, Entry, Event};
@@ -28,7 +28,7 @@ use crate::store::{ClaimError, Store};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
-use crate::host::{probe, tell};
+use crate::host::{identity, probe, tell};
 use crate::proxy::nginx::route;
 use crate::state::known;
 use crate::state::releases::{self, Releases};
@@ -362,15 +362,7 @@ impl Effects for Machine {
     }
 }
 
-/// The host's name and the start of its machine id (machine-id(5)): cloned machines can have one name.
+/// As whom this host moves cursors and holds leases.
 pub fn host_name() -> eyre::Result<String> {
-    let system = rustix::system::uname();
-    let name = system.nodename().to_string_lossy();
-    let id = files::read(Utf8Path::new("/etc/machine-id"))?.unwrap_or_default();
-    let id: String = id.chars().take(8).collect();
-    Ok(if id.is_empty() {
-        name.into_owned()
-    } else {
-        format!("{name}-{id}")
-    })
+    Ok(identity::read()?.id)
 }

@@ -1,10 +1,10 @@
 //! Claims: a key with a lease (etcd's documentation, "Lease API").
 
-use etcd_client::{Compare, CompareOp, Error, GetOptions, KeyValue, PutOptions, Txn, TxnOp, TxnOpResponse};
-use eyre::OptionExt as _;
+use etcd_client::{Compare, CompareOp, Error, KeyValue, PutOptions, Txn, TxnOp};
+use tonic::Code;
 
-use super::Etcd;
-use crate::model::{AppName, Claim, Hinted, Stored};
+use super::{Etcd, record};
+use crate::model::{AppName, Claim, Hinted, Holder, HostId, NoClaim, Stored};
 use crate::store::{CLAIM_TTL, ClaimError, Held};
 
 impl Etcd {
@@ -13,6 +13,7 @@ impl Etcd {
         &self,
         app: &AppName,
         claim: &Claim,
+        host: &HostId,
     ) -> Result<(Held, Option<Stored>), ClaimError> {
         let lease = self.grant().await.map_err(ClaimError::Failed)?;
         let key = self.keys.claim(app);
@@ -22,7 +23,10 @@ impl Etcd {
                 .put_claim(app, claim, lease, condition)
                 .await
                 .map_err(ClaimError::Failed)?;
-            let stored = || self.stored(app, &pairs).map_err(ClaimError::Failed);
+            let stored = || {
+                let found = self.found_in(app, &pairs);
+                self.read(app, &found).map_err(ClaimError::Failed)
+            };
             if is_ours {
                 return Ok((Held { lease }, stored()?));
             }
@@ -31,12 +35,14 @@ impl Etcd {
                 condition = Compare::version(key.clone(), CompareOp::Equal, 0);
                 continue;
             };
-            let found = self.read_claim(app, pair).map_err(ClaimError::Failed)?;
-            if found.by == claim.by {
+            let holder = self
+                .holder(app, pair)
+                .map_err(|none| ClaimError::Failed(hinted(none)))?;
+            if holder.claim.by == claim.by && pair.lease() != 0 {
                 return Ok((Held { lease: pair.lease() }, stored()?));
             }
-            if !found.is_of_host_of(claim) {
-                return Err(ClaimError::Taken(found));
+            if !host.wrote(&holder.claim.by) {
+                return Err(ClaimError::Taken(holder));
             }
             condition = Compare::mod_revision(key.clone(), CompareOp::Equal, pair.mod_revision());
         }
@@ -49,7 +55,7 @@ impl Etcd {
         let Some(pair) = answer.kvs().first() else {
             return Ok(None);
         };
-        let is_ours = self.read_claim(app, pair)?.by == claim.by;
+        let is_ours = pair.lease() != 0 && self.holder(app, pair).map_err(hinted)?.claim.by == claim.by;
         Ok(is_ours.then(|| Held { lease: pair.lease() }))
     }
 
@@ -67,7 +73,8 @@ impl Etcd {
 
     pub(in crate::store) async fn release(&self, held: Held) -> eyre::Result<()> {
         let revoked = self.call(async |client| match client.lease_client().revoke(held.lease).await {
-            Err(Error::GRpcStatus(status)) if status.message().contains("lease not found") => Ok(()),
+            // It has ended.
+            Err(Error::GRpcStatus(status)) if status.code() == Code::NotFound => Ok(()),
             revoked => revoked.map(drop),
         });
         revoked.await.map(drop).map_err(|failure| self.report(&failure))
@@ -94,31 +101,38 @@ impl Etcd {
     ) -> eyre::Result<(bool, Vec<KeyValue>)> {
         let with_lease = Some(PutOptions::new().with_lease(lease));
         let put = TxnOp::put(self.keys.claim(app), serde_json::to_vec(claim)?, with_lease);
-        let look = TxnOp::get(self.keys.record(app), Some(GetOptions::new().with_prefix()));
-        let txn = Txn::new()
-            .when([condition])
-            .and_then([look.clone(), put])
-            .or_else([look]);
-        let answer = self
-            .call(async |client| client.kv_client().txn(txn.clone()).await)
-            .await;
-        let answer = answer.map_err(|failure| self.report(&failure))?.value;
-        let is_ours = answer.succeeded();
-        match answer.op_responses().into_iter().next() {
-            Some(TxnOpResponse::Get(mut found)) => Ok((is_ours, found.take_kvs())),
-            _ => None.ok_or_eyre("cannot read etcd's answer: it has no record"),
-        }
+        let look = self.gets(app);
+        let look_and_put: Vec<_> = look.iter().cloned().chain([put]).collect();
+        let txn = Txn::new().when([condition]).and_then(look_and_put).or_else(look);
+        let answer = self.txn(txn).await.map_err(|failure| self.report(&failure))?.value;
+        Ok((answer.succeeded(), record::pairs(&answer)))
     }
 
-    pub(super) fn read_claim(&self, app: &AppName, pair: &KeyValue) -> eyre::Result<Claim> {
-        Claim::parse(pair.value()).map_err(|error| {
-            let key = self.keys.claim(app);
-            let message = format!("cannot tell who claims {app}: key {key} in etcd: {error}");
-            Hinted::new(
-                message,
-                format!("nobody's bgctl wrote that: `etcdctl get {key}`, `etcdctl del {key}`"),
-            )
-            .into()
-        })
+    /// The claim among the keys of a record.
+    pub(super) fn claim_in(&self, app: &AppName, pairs: &[KeyValue]) -> Result<Option<Holder>, NoClaim> {
+        let key = self.keys.claim(app);
+        let pair = pairs.iter().find(|pair| pair.key() == key.as_bytes());
+        pair.map(|pair| self.holder(app, pair)).transpose()
     }
+
+    /// Who has the claim.
+    fn holder(&self, app: &AppName, pair: &KeyValue) -> Result<Holder, NoClaim> {
+        let key = self.keys.claim(app);
+        match Claim::parse(pair.value()) {
+            Ok(claim) => Ok(Holder {
+                claim,
+                endless: (pair.lease() == 0).then_some(key),
+            }),
+            Err(reason) => Err(NoClaim {
+                app: app.clone(),
+                key,
+                reason,
+            }),
+        }
+    }
+}
+
+pub(super) fn hinted(none: NoClaim) -> eyre::Report {
+    let hint = format!("no bgctl wrote that; if nobody needs it: {}", none.delete());
+    Hinted::from(none.into(), hint).into()
 }

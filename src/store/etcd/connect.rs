@@ -1,5 +1,7 @@
 //! How etcd is connected to: TLS, user and password.
 
+use std::time::Duration;
+
 use camino::Utf8Path;
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
 use eyre::WrapErr;
@@ -10,10 +12,21 @@ use crate::model::{EtcdSettings, Hint};
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 const HINT: &str = "[store] in bgctl.toml names this file";
 
+/// After how long without any frame on a connection with a call on it a ping is sent, and how long its answer may take: a
+/// member that vanished without a word is noticed within 9 s, while the lease of 10 s ([`CLAIM_TTL`](super::super::CLAIM_TTL))
+/// can still be kept through another one.
+///
+/// etcd closes a connection (`GOAWAY`, `too_many_pings`) whose pings come more often than every 5 s (`--grpc-keepalive-min-time`)
+/// or while no call is on it (gRPC's `PermitWithoutStream`), so none is sent to an idle one.
+const PING: Duration = Duration::from_secs(6);
+const PONG: Duration = Duration::from_secs(3);
+
 /// The options of a connection; fails where a file that the settings name cannot be read.
 pub(super) fn options(settings: &EtcdSettings) -> eyre::Result<ConnectOptions> {
     let mut options = ConnectOptions::new()
         .with_connect_timeout(settings.timeout)
+        .with_keep_alive(PING, PONG)
+        .with_keep_alive_while_idle(false)
         .with_require_leader(true)
         .with_auto_token_refresh(true);
     if let Some((user, file)) = &settings.user {

@@ -1,6 +1,7 @@
-//! etcd's errors in words for an operator.
+//! etcd's errors in words for an operator. What is done about an error is decided in [`fate`](super::fate), never here.
 
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use etcd_client::Error;
@@ -9,7 +10,7 @@ use crate::model::{EtcdSettings, Hinted};
 
 /// What an error comes from, as far as what to do differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+enum Cause {
     /// No connection was made, so nothing was sent.
     Unreachable,
     /// The connection was lost: what was sent may have been done.
@@ -36,8 +37,8 @@ pub(super) enum Cause {
     Other,
 }
 
-/// Phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, in lower case; the first that is found counts.
-const PHRASES: [(&str, Cause); 22] = [
+/// What tells the causes apart, for the hint: phrases of etcd (`api/v3rpc/rpctypes/error.go`), tonic and rustls, in lower case; the first that is found counts.
+const PHRASES: [(&str, Cause); 23] = [
     ("authentication failed, invalid user id or password", Cause::BadPassword),
     ("user name is empty", Cause::NoUser),
     ("authentication is not enabled", Cause::NoAuth),
@@ -58,34 +59,18 @@ const PHRASES: [(&str, Cause); 22] = [
     ("dns error", Cause::Unreachable),
     ("connection refused", Cause::Unreachable),
     ("deadline has elapsed", Cause::Unreachable),
+    ("keep-alive timed out", Cause::Unreachable),
     ("connect error", Cause::Unreachable),
     ("transport error", Cause::Lost),
 ];
 
 impl Cause {
-    pub(super) fn of(error: &Error) -> Self {
+    fn of(error: &Error) -> Self {
         let text = chain(error).join(": ").to_lowercase();
         PHRASES
             .into_iter()
             .find_map(|(phrase, cause)| text.contains(phrase).then_some(cause))
             .unwrap_or(Self::Other)
-    }
-
-    /// Whether what was asked for has for certain not been done. The rest may have come through before it went wrong; a
-    /// leader that changes meanwhile (`leader changed`) is such a case, a cluster without one is not: it refuses at once.
-    pub(super) fn is_sure(self) -> bool {
-        match self {
-            Self::Lost | Self::TooLarge | Self::Other => false,
-            Self::Unreachable
-            | Self::Tls
-            | Self::BadPassword
-            | Self::NoUser
-            | Self::NoAuth
-            | Self::OldLogin
-            | Self::PermissionDenied
-            | Self::NoSpace
-            | Self::NoLeader => true,
-        }
     }
 }
 
@@ -136,7 +121,7 @@ impl Explain {
             ),
             Cause::Tls => (
                 format!("cannot reach etcd at {endpoints} over TLS: {last}"),
-                "compare ca, certificate and key in [store] of bgctl.toml with what etcd was started with".to_owned(),
+                self.tls_hint(&last),
             ),
             Cause::BadPassword => (
                 format!("cannot log in to etcd at {endpoints} as {user:?}: user or password are wrong"),
@@ -169,9 +154,9 @@ impl Explain {
             ),
             Cause::TooLarge => (
                 format!(
-                    "cannot read all keys below {prefix} in etcd at {endpoints}: other programs keep too much there"
+                    "cannot read bgctl's keys below {prefix} in etcd at {endpoints}: another program keeps too much in them"
                 ),
-                "give bgctl a prefix of its own in [store] of bgctl.toml".to_owned(),
+                format!("give bgctl keys of its own: prefix = \"{prefix}bgctl/\" in [store] of bgctl.toml"),
             ),
             Cause::Other => (
                 format!("cannot use etcd at {endpoints}: {}", chain.join(": ")),
@@ -190,11 +175,44 @@ impl Explain {
         format!("etcd closed the connection: see in its log whether it ended or {may_be}")
     }
 
+    /// What rustls and webpki say of etcd's certificate, and what to do about it.
+    fn tls_hint(&self, last: &str) -> String {
+        let name = name(&self.first);
+        if last.contains("CaUsedAsEndEntity") {
+            format!(
+                "etcd's certificate is an authority's (CA:TRUE), which may sign and not serve: sign one for etcd with it, or \
+                 make it by `openssl req -x509` with -addext basicConstraints=critical,CA:FALSE -addext subjectAltName={name}"
+            )
+        } else if last.contains("not valid for name") {
+            format!(
+                "name etcd in endpoints of [store] in bgctl.toml as its certificate does, or make that with \
+                 subjectAltName={name}"
+            )
+        } else if last.contains("HandshakeFailure") {
+            "etcd's key may be of a kind that bgctl cannot use, as the P-521 key of --auto-tls is: RSA, P-256, P-384 and \
+             Ed25519 can be used"
+                .to_owned()
+        } else {
+            "compare ca, certificate and key in [store] of bgctl.toml with what etcd was started with".to_owned()
+        }
+    }
+
     fn reach_hint(&self) -> String {
         format!(
             "check endpoints in [store] of bgctl.toml and that etcd runs: `etcdctl --endpoints {} endpoint health`",
             self.first
         )
+    }
+}
+
+/// The host of a URL, as a certificate names it.
+fn name(url: &str) -> String {
+    let host = url.strip_prefix("https://").unwrap_or(url);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    let address = host.trim_matches(['[', ']']);
+    match address.parse::<IpAddr>() {
+        Ok(address) => format!("IP:{address}"),
+        Err(_) => format!("DNS:{host}"),
     }
 }
 
@@ -227,4 +245,22 @@ fn chain(error: &Error) -> Vec<String> {
     }
     messages.retain(|message| !message.is_empty());
     messages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_in_a_certificate_is_that_of_the_endpoint() {
+        let names = [
+            ("https://10.0.0.1:2379", "IP:10.0.0.1"),
+            ("https://[fd00::1]:2379", "IP:fd00::1"),
+            ("https://etcd1.example:2379", "DNS:etcd1.example"),
+            ("https://etcd1", "DNS:etcd1"),
+        ];
+        for (url, expected) in names {
+            assert_eq!(name(url), expected);
+        }
+    }
 }

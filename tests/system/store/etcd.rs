@@ -47,9 +47,14 @@ impl Etcd {
         self
     }
 
-    pub fn start_tls(mut self) -> Self {
+    pub fn start_tls(self) -> Self {
+        self.start_with_tls("--cert-file server.pem --key-file server.key --trusted-ca-file ca.pem --client-cert-auth")
+    }
+
+    /// Starts it with TLS and these options, which name its certificate.
+    pub fn start_with_tls(mut self, options: &str) -> Self {
         self.scheme = "https";
-        self.start_with("--cert-file server.pem --key-file server.key --trusted-ca-file ca.pem --client-cert-auth")
+        self.start_with(options)
     }
 
     /// Runs it, also again with the data it had.

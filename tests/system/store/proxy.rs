@@ -1,14 +1,14 @@
-//! A connection that breaks at the worst moment.
+//! A connection that breaks at the worst moment, or goes silent.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Stands before etcd and passes everything on, until it is told to lose an answer.
+/// Stands before etcd and passes everything on, until it is told to lose an answer or to vanish.
 pub struct Proxy {
     address: SocketAddr,
     state: Arc<State>,
@@ -18,6 +18,10 @@ pub struct Proxy {
 struct State {
     loses: AtomicBool,
     lost: AtomicU32,
+    /// How many connections were made.
+    made: AtomicU32,
+    /// How many of them, the oldest ones, are silent.
+    silent: AtomicU32,
 }
 
 impl Proxy {
@@ -30,12 +34,17 @@ impl Proxy {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 let server = TcpStream::connect(&target).await.unwrap();
-                let (mut from_client, to_client) = client.into_split();
-                let (from_server, mut to_server) = server.into_split();
-                let requests = tokio::spawn(async move { copy(&mut from_client, &mut to_server).await });
-                let state = Arc::clone(&shared);
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                let connection = Connection {
+                    number: shared.made.fetch_add(1, SeqCst),
+                    state: Arc::clone(&shared),
+                };
+                let (there, back) = (connection.clone(), connection);
+                let requests = tokio::spawn(async move { there.pass(from_client, to_server, |_| false).await });
                 tokio::spawn(async move {
-                    answers(from_server, to_client, &state).await;
+                    back.pass(from_server, to_client, |answer| back.state.is_to_be_lost(answer))
+                        .await;
                     requests.abort();
                 });
             }
@@ -55,19 +64,45 @@ impl Proxy {
     pub fn lost(&self) -> u32 {
         self.state.lost.load(SeqCst)
     }
+
+    /// Nothing more comes through on the connections that there are, and none of them is closed, as where a machine lost its
+    /// power. New ones are passed on.
+    pub fn vanish(&self) {
+        self.state.silent.store(self.connections(), SeqCst);
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> u32 {
+        self.state.made.load(SeqCst)
+    }
 }
 
-async fn answers(mut from_server: OwnedReadHalf, mut to_client: OwnedWriteHalf, state: &State) {
-    let mut buffer = vec![0; 64 << 10];
-    while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+impl State {
+    fn is_to_be_lost(&self, answer: &[u8]) -> bool {
         // HTTP/2: what is on stream 0 (settings, pings, window updates) is no answer.
-        let is_answer = has_stream(&buffer[..length]);
-        if is_answer && state.loses.swap(false, SeqCst) {
-            state.lost.fetch_add(1, SeqCst);
-            return;
-        }
-        if to_client.write_all(&buffer[..length]).await.is_err() {
-            return;
+        let is_lost = has_stream(answer) && self.loses.swap(false, SeqCst);
+        self.lost.fetch_add(u32::from(is_lost), SeqCst);
+        is_lost
+    }
+}
+
+#[derive(Clone)]
+struct Connection {
+    number: u32,
+    state: Arc<State>,
+}
+
+impl Connection {
+    /// Passes everything on until one end closes, or `ends` says so.
+    async fn pass(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, ends: impl Fn(&[u8]) -> bool) {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            if self.number < self.state.silent.load(SeqCst) {
+                continue;
+            }
+            if ends(&buffer[..length]) || to.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
         }
     }
 }

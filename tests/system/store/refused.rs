@@ -1,10 +1,11 @@
 //! Who may not use etcd, or does not reach it, is told why.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use bgctl::model::{Certificate, EtcdSettings};
+use bgctl::model::{Certificate, Color, EtcdSettings};
 
-use super::contract::{app, ports};
+use super::contract::{active, app, claim, host, ports};
 use super::etcd::{Etcd, Files, open};
 use super::told;
 
@@ -29,7 +30,8 @@ async fn users_and_passwords() {
     "#);
 
     etcd.etcdctl("role add bgctl");
-    etcd.etcdctl("role grant-permission bgctl readwrite --prefix=true /bgctl/");
+    // Less than the prefix of all apps is enough.
+    etcd.etcdctl("role grant-permission bgctl readwrite --prefix=true /bgctl/shop/");
     for user in ["root", "bgctl", "other"] {
         etcd.etcdctl(&format!("user add {user}:s3cret"));
     }
@@ -46,7 +48,7 @@ async fn users_and_passwords() {
     cannot use the keys below / in etcd at http://ADDRESS: permission denied to "bgctl"
     hint: grant it by `etcdctl role grant-permission ROLE readwrite --prefix=true /`
     "#);
-    insta::assert_snapshot!(told(&etcd, &store.list().await.unwrap_err()), @r#"
+    insta::assert_snapshot!(told(&etcd, &store.list(&[app("shop")]).await.unwrap_err()), @r#"
     cannot use the keys below / in etcd at http://ADDRESS: permission denied to "bgctl"
     hint: grant it by `etcdctl role grant-permission ROLE readwrite --prefix=true /`
     "#);
@@ -59,12 +61,19 @@ async fn users_and_passwords() {
         ..right.clone()
     };
     let store = open(own).await.unwrap();
-    store.create(&app("shop"), &ports()).await.unwrap();
-    assert_eq!(store.list().await.unwrap().len(), 1);
+    let created = store.create(&app("shop"), &ports()).await.unwrap();
+    let (held, _) = store.claim(&app("shop"), &claim("host/0001"), &host()).await.unwrap();
+    let moved = store
+        .compare_and_set_held(&app("shop"), &ports(), created.revision, &active(Color::Blue, 1), held)
+        .await;
+    moved.unwrap();
+    assert!(store.keep(held).await.unwrap());
+    store.release(held).await.unwrap();
+    assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
     // etcd forgets its tokens when it ends, as it does when they expire.
     etcd.kill();
     etcd.run();
-    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
 
     files.write("bgctl.password", "s3cret but wrong\n");
     let wrong = refused(&etcd, right.clone())
@@ -110,7 +119,7 @@ async fn users_may_change_while_a_connection_lives() {
     .unwrap();
     etcd.etcdctl("--user root:s3cret user add other:s3cret");
     store.create(&app("shop"), &ports()).await.unwrap();
-    assert_eq!(store.list().await.unwrap().len(), 1);
+    assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -230,10 +239,67 @@ async fn a_value_of_ten_megabytes_is_told_in_a_line() {
     let store = open(etcd.settings()).await.unwrap();
     let created = store.create(&app("shop"), &ports()).await.unwrap();
     let mut client = etcd_client::Client::connect([etcd.address()], None).await.unwrap();
-    client.put("/shop/else", vec![b'x'; 10 << 20], None).await.unwrap();
+    client.put("/shop/url", vec![b'x'; 10 << 20], None).await.unwrap();
     assert_eq!(store.get(&app("shop")).await.unwrap(), Some(created));
     client.put("/shop/instance", vec![b'x'; 10 << 20], None).await.unwrap();
     let error = told(&etcd, &store.get(&app("shop")).await.unwrap_err());
     let start = "cannot use the cursor of shop in etcd: key /shop/instance: cannot use \"xxx";
     assert!(error.starts_with(start) && error.len() < 1000, "{error}");
+}
+
+/// etcd with a certificate that nobody else signed, which is given as `ca`: it can be trusted as it is, if it is not an
+/// authority's and names the host.
+#[tokio::test]
+async fn certificate_that_signed_itself_is_taken_or_told_how_to_make_it() {
+    let files = Files::new();
+    let mut told = String::new();
+    for (name, options) in [
+        ("plain", ""),
+        (
+            "other",
+            "-addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:etcd.example",
+        ),
+        (
+            "right",
+            "-addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:",
+        ),
+        ("auto", "--auto-tls"),
+    ] {
+        let etcd = Etcd::prepare(&format!("signed-{name}"));
+        let address = etcd.host.address().to_string();
+        let etcd = if name == "auto" {
+            etcd.start_with_tls(options)
+        } else {
+            let options = options.replace("IP:", &format!("IP:{address}"));
+            etcd.host.succeed(&format!(
+                "cd {} && openssl req -x509 -newkey rsa:2048 -nodes -keyout server.key -out server.pem -days 2 \
+                 -subj /CN={address} {options} 2>&1",
+                etcd.folder
+            ));
+            etcd.start_with_tls("--cert-file server.pem --key-file server.key")
+        };
+        let certificate = etcd.host.succeed(&format!(
+            "openssl s_client -connect {} </dev/null 2>/dev/null | openssl x509",
+            etcd.address()
+        ));
+        let settings = EtcdSettings {
+            ca: Some(files.write("self.pem", &certificate)),
+            ..etcd.settings()
+        };
+        let asked = async { open(settings).await?.get(&app("shop")).await };
+        let answer = match asked.await {
+            Ok(_) => "taken".to_owned(),
+            Err(error) => super::told(&etcd, &error).replace(&address, "HOST"),
+        };
+        writeln!(told, "{name}: {answer}").unwrap();
+    }
+    insta::assert_snapshot!(told, @r#"
+    plain: cannot reach etcd at https://ADDRESS over TLS: invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))
+    hint: etcd's certificate is an authority's (CA:TRUE), which may sign and not serve: sign one for etcd with it, or make it by `openssl req -x509` with -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:HOST
+    other: cannot reach etcd at https://ADDRESS over TLS: invalid peer certificate: certificate not valid for name "HOST"; certificate is only valid for DnsName("etcd.example")
+    hint: name etcd in endpoints of [store] in bgctl.toml as its certificate does, or make that with subjectAltName=IP:HOST
+    right: taken
+    auto: cannot reach etcd at https://ADDRESS over TLS: received fatal alert: HandshakeFailure
+    hint: etcd's key may be of a kind that bgctl cannot use, as the P-521 key of --auto-tls is: RSA, P-256, P-384 and Ed25519 can be used
+    "#);
 }

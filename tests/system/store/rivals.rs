@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use bgctl::model::{AppName, Color, Revision};
+use bgctl::model::{AppName, Color, HostId, Revision};
 use bgctl::store::{CLAIM_TTL, ClaimError, Held, SetError, Store};
 use futures_util::future::{join, join_all};
 
@@ -14,6 +14,13 @@ use super::etcd::{Etcd, open};
 const FREE: Duration = Duration::from_secs(15);
 const APPS: u32 = 20;
 const ROUNDS: u32 = 10;
+
+fn host(name: &str) -> HostId {
+    HostId {
+        id: name.to_owned(),
+        earlier: format!("{name}-before"),
+    }
+}
 
 /// A host that takes part: its own connection, and the revisions that it promoted on.
 struct Rival {
@@ -72,9 +79,10 @@ async fn attempt(rival: &Rival, app: &AppName, round: u32, sleeps: bool) -> Opti
     let since = Instant::now();
     let mut was_busy = false;
     let (held, stored) = loop {
-        match store.claim(app, &by).await {
+        match store.claim(app, &by, &host(name)).await {
             Ok(claimed) => break claimed,
             Err(ClaimError::Taken(other)) => {
+                let other = other.claim;
                 assert!(
                     other.by != by.by && other.by.starts_with("web") && other.since == by.since,
                     "{other}"
@@ -122,7 +130,7 @@ async fn a_claim_that_ended_moves_nothing() {
     );
     let (name, ports) = (app("shop"), ports());
     let expected = one.create(&name, &ports).await.unwrap().revision;
-    let (held, _) = one.claim(&name, &claim("web1/0001")).await.unwrap();
+    let (held, _) = one.claim(&name, &claim("web1/0001"), &host("web1")).await.unwrap();
     one.release(held).await.unwrap();
     assert!(!one.keep(held).await.unwrap());
     let set = async || {
@@ -131,26 +139,38 @@ async fn a_claim_that_ended_moves_nothing() {
     };
     assert!(matches!(set().await, Err(SetError::Unclaimed(None))));
 
-    other.claim(&name, &claim("web2/0001")).await.unwrap();
+    other.claim(&name, &claim("web2/0001"), &host("web2")).await.unwrap();
     let lost = set().await;
     assert!(
-        matches!(&lost, Err(SetError::Unclaimed(Some(by))) if by.by == "web2/0001"),
+        matches!(&lost, Err(SetError::Unclaimed(Some(by))) if by.claim.by == "web2/0001"),
         "{lost:?}"
     );
-    let taken = one.claim(&name, &claim("web1/0002")).await;
+    let taken = one.claim(&name, &claim("web1/0002"), &host("web1")).await;
     assert!(
-        matches!(&taken, Err(ClaimError::Taken(by)) if by.by == "web2/0001"),
+        matches!(&taken, Err(ClaimError::Taken(by)) if by.claim.by == "web2/0001"),
         "{taken:?}"
     );
     assert_eq!(one.held(&name, &claim("web1/0001")).await.unwrap(), None);
 
+    // What a person copied there has no lease.
+    let mut client = etcd_client::Client::connect([etcd.address()], None).await.unwrap();
+    let copy = serde_json::to_vec(&claim("web2/0001")).unwrap();
+    client.put("/shop/claim", copy, None).await.unwrap();
+    let endless = one.claim(&name, &claim("web1/0003"), &host("web1")).await.unwrap_err();
+    insta::assert_snapshot!(endless, @"cannot hold the lease: it is held by web2/0001 (switch to r7) since 2026-11-23T14:00:00Z; key /shop/claim has no etcd lease attached, so it never expires: etcdctl del /shop/claim");
+    // Of the same host it is replaced.
+    let (held, _) = other.claim(&name, &claim("web2/0001"), &host("web2")).await.unwrap();
+    assert!(other.keep(held).await.unwrap());
+    other.release(held).await.unwrap();
+    assert_eq!(etcd.etcdctl("get /shop/claim"), "");
+
     // What a person wrote there is not taken for a claim of anybody.
     etcd.etcdctl("put /shop/claim mine");
-    let ClaimError::Failed(error) = one.claim(&name, &claim("web1/0003")).await.unwrap_err() else {
+    let ClaimError::Failed(error) = one.claim(&name, &claim("web1/0003"), &host("web1")).await.unwrap_err() else {
         panic!("it was claimed");
     };
     insta::assert_snapshot!(super::told(&etcd, &error), @"
-    cannot tell who claims shop: key /shop/claim in etcd: expected value at line 1 column 1
-    hint: nobody's bgctl wrote that: `etcdctl get /shop/claim`, `etcdctl del /shop/claim`
+    cannot tell who holds the lease of shop: key /shop/claim in etcd: expected value at line 1 column 1
+    hint: no bgctl wrote that; if nobody needs it: etcdctl del /shop/claim
     ");
 }

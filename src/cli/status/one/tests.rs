@@ -44,6 +44,15 @@ fn what_programs_get_is_what_is_documented() {
             as_of: None,
             age_seconds: None,
         }),
+        lease: Some(LeaseStatus {
+            claim: Claim {
+                by: "host1/0008".to_owned(),
+                verb: "switch".to_owned(),
+                release: Some(release("r8")),
+                since: "2026-11-23T14:00:00Z".parse().unwrap(),
+            },
+            expires: true,
+        }),
         serving: Some(Color::Blue),
         nginx_answers: true,
         agrees: true,
