@@ -10,7 +10,8 @@ use crate::host::{probe, process, tell};
 use crate::model::{Color, HealthCheck, Hinted};
 use crate::proxy::nginx;
 use crate::runtime::docker::Docker;
-use crate::state::releases::{self, Releases};
+use crate::state::pins;
+use crate::state::releases::Releases;
 
 use super::args;
 use super::context::Context;
@@ -117,7 +118,7 @@ fn health(context: &Context, verb: &args::Probe) -> eyre::Result<HealthCheck> {
     if let Ok(json) = std::env::var("BGCTL_HEALTH") {
         return serde_json::from_str(&json).wrap_err("cannot read the health check in BGCTL_HEALTH");
     }
-    let release = releases::pinned(&context.layout, &verb.app, verb.port)?
+    let release = pins::pinned(&context.layout, &verb.app, verb.port)?
         .ok_or_else(|| eyre::eyre!("cannot probe {}: no release is pinned to port {}", verb.app, verb.port))?;
     Ok(Releases::new(&context.layout, &verb.app).read(&release)?.health)
 }

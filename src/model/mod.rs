@@ -16,6 +16,7 @@ pub mod sealed;
 mod settings;
 mod site;
 mod unit;
+mod variable;
 
 pub use app::{App, Docker, Drain, Program, Run, Runtime, Verify};
 pub use claim::{Claim, host};
@@ -33,3 +34,4 @@ pub use sealed::Unreadable;
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};
 pub use site::{Certificate, Listen, ServerName, Site};
 pub use unit::UnitName;
+pub use variable::{EnvironmentFile, PROGRAM_PREFIX};

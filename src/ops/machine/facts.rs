@@ -5,9 +5,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
-use crate::files;
 use crate::host::systemd::UnitState;
-use crate::model::{AppName, ByColor, Color, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
+use crate::model::{AppName, ByColor, Color, ReleaseId, Route, Stored, UnitName, Unreadable};
 use crate::ops::install::{self, Alien, Change, Files};
 use crate::proxy::nginx::{self, route};
 use crate::render;
@@ -129,25 +128,12 @@ impl Machine {
     }
 
     fn pin_fact(&self, color: Color) -> eyre::Result<Pin> {
-        let pinned = match self.pinned(color) {
-            Ok(None) => return Ok(Pin::Nothing),
-            Ok(Some(id)) => id,
-            Err(error) if Unreadable::is_newer(&error) => return Err(error),
-            Err(error) => return Ok(Pin::Broken(format!("{error:#}"))),
-        };
-        let path = self.layout.env_file(&self.app.name, self.port(color));
-        let text = files::read(&path)?.unwrap_or_default();
-        let is_sealed =
-            sealed::read_text(text.as_bytes(), render::ENVIRONMENT_VERSION).is_ok_and(|(_, is_sealed)| is_sealed);
-        // What an earlier bgctl wrote can only be compared with what would be written now.
-        let rendered = self.releases().read(&pinned).ok();
-        let rendered = rendered.and_then(|release| render::environment(&self.app, color, &release).ok());
-        Ok(match rendered {
-            Some(rendered) if !is_sealed && !rendered.ends_with(&format!("\n{text}")) => {
-                Pin::Broken(format!("{path} is not what release {pinned} says"))
-            }
-            _ => Pin::Release(pinned),
-        })
+        match self.pinned(color) {
+            Ok(None) => Ok(Pin::Nothing),
+            Ok(Some(id)) => Ok(Pin::Release(id)),
+            Err(error) if Unreadable::is_newer(&error) => Err(error),
+            Err(error) => Ok(Pin::Broken(format!("{error:#}"))),
+        }
     }
 
     /// The releases that can be read, and those that cannot.

@@ -22,7 +22,6 @@ use crate::model::{
     Release, ReleaseId, Revision, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
-use crate::render;
 use crate::store::{ClaimError, Store};
 
 use crate::files;
@@ -30,9 +29,9 @@ use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
 use crate::host::{probe, tell};
 use crate::proxy::nginx::route;
-use crate::state::known;
-use crate::state::releases::{self, Releases};
+use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
+use crate::state::{known, pins};
 
 pub use cursor::{Published, claim_of};
 pub use facts::ask;
@@ -187,7 +186,7 @@ impl Machine {
     }
 
     fn pinned(&self, color: Color) -> eyre::Result<Option<ReleaseId>> {
-        releases::pinned(&self.layout, &self.app.name, self.port(color))
+        pins::pinned(&self.layout, &self.app.name, self.port(color))
     }
 
     /// The release that is pinned to a color; fails where nothing is.
@@ -209,14 +208,11 @@ impl Machine {
     }
 
     fn pin(&self, color: Color, release: Option<&ReleaseId>) -> eyre::Result<()> {
-        let name = &self.app.name;
-        let env_file = self.layout.env_file(name, self.port(color));
+        let (layout, name) = (&self.layout, &self.app.name);
         let Some(id) = release else {
-            return files::remove(&env_file).map(drop);
+            return pins::unpin(layout, name, self.port(color));
         };
-        self.releases().sync()?;
-        let text = render::environment(&self.app, color, &self.releases().read(id)?)?;
-        files::write(&env_file, text.as_bytes(), 0o600)
+        pins::pin(layout, &self.app, color, &self.releases().read(id)?)
     }
 
     async fn start(&self, color: Color, health: &HealthCheck) -> eyre::Result<()> {
