@@ -1,8 +1,10 @@
 //! All of an app as it is, also what somebody changed by hand.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use procfs::process::Process;
 
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
 use crate::host::systemd::UnitState;
@@ -234,8 +236,7 @@ fn file_fact(app: &AppName, change: &Change) -> Option<FileFact> {
 /// The release that the main process of an instance was started with: its own environment (proc(5), `/proc/PID/environ`), or
 /// that of the docker client, which is started with the same.
 fn running(state: &UnitState) -> Option<ReleaseId> {
-    let environment = fs_err::read(format!("/proc/{}/environ", state.main_process?)).ok()?;
-    let mut variables = environment.split(|byte| *byte == 0);
-    let value = variables.find_map(|each| each.strip_prefix(b"BGCTL_RELEASE="))?;
-    ReleaseId::parse(std::str::from_utf8(value).ok()?).ok()
+    let process = Process::new(state.main_process?.try_into().ok()?).ok()?;
+    let environment = process.environ().ok()?;
+    ReleaseId::parse(environment.get(OsStr::new("BGCTL_RELEASE"))?.to_str()?).ok()
 }
