@@ -1,6 +1,6 @@
 //! `bgctl probe`: the health gate in `APP@PORT.service`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyre::WrapErr as _;
 use rustix::process::Pid;
@@ -20,12 +20,14 @@ use super::report::{Ends, Exit};
 
 /// Waits until the instance is healthy, telling systemd what the last try said.
 pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
+    // systemd runs this as soon as it has started the instance.
+    let began = Instant::now();
     let health = health(context, verb)?;
     let wait = async {
         if let Err(error) = container_runs(verb, health.deadline).await {
             tracing::debug!("{error:#}; it is probed all the same");
         }
-        let healthy = probe::wait(&health, verb.port, tell).await?;
+        let healthy = probe::wait(&health, verb.port, began, tell).await?;
         require_own(verb)?;
         eyre::Ok(healthy)
     };

@@ -229,6 +229,31 @@ fn a_unit_started_by_hand_is_health_gated_as_in_a_switch() {
 }
 
 #[test]
+fn a_health_deadline_is_one_for_the_unit_and_the_switch() {
+    let host = Host::with_programs();
+    // Healthy to the unit's own user after 4 s, and to the switch never.
+    host.copy_in(
+        "/opt/demo/late-and-never",
+        "#!/bin/sh\ntest \"$(id -u)\" != 0 || exit 1\ntest -e /tmp/first || touch /tmp/first\n\
+         test $(($(date +%s) - $(stat -c %Y /tmp/first))) -ge 4\n",
+    );
+    host.succeed("chmod +x /opt/demo/late-and-never");
+    let app = App::program(&host, "once", 9482)
+        .without("health.path")
+        .set("health.command", vec!["/opt/demo/late-and-never"])
+        .set("health.deadline", "6s")
+        .install();
+    let report = app.try_switch("p1").expect(1).json();
+    let error = report["error"].as_str().unwrap();
+    assert!(
+        error.contains("/opt/demo/late-and-never did not succeed within 6s"),
+        "{error}"
+    );
+    let ms = report["total_ms"].as_u64().unwrap();
+    assert!((5_500..8_500).contains(&ms), "{report:#}");
+}
+
+#[test]
 fn drop_ins_and_include_files_of_the_operator_count_and_stay() {
     let host = Host::with_programs();
     let app = App::program(&host, "adapt", 9176).install();

@@ -218,6 +218,7 @@ impl Machine {
     async fn start(&self, color: Color, health: &HealthCheck) -> eyre::Result<()> {
         let unit = self.unit(color);
         let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
+        let began = Instant::now();
         let started = async {
             // systemd takes the description while it starts the unit.
             let start = self.systemd.start(&unit, health.deadline + systemd::JOB_MARGIN);
@@ -228,7 +229,7 @@ impl Machine {
             if !was_up {
                 health.healthy_for = Duration::ZERO;
             }
-            probe::wait(&health, self.port(color), |status| self.announce(status)).await?;
+            probe::wait(&health, self.port(color), began, |status| self.announce(status)).await?;
             // What answered may be somebody else, who has the port that this one would need.
             let state = self.systemd.active_state(&unit).await?;
             if state.is_down() || state == ActiveState::Activating {
