@@ -93,7 +93,9 @@ fn release(app: &App) -> Release {
 
 /// Name and contents of every file of an app.
 fn rendered(app: &App) -> Vec<(String, String)> {
-    vec![
+    let release = release(app);
+    let variables = render::container_environment(&release).unwrap();
+    let files = [
         (
             UnitName::template(&app.name).to_string(),
             render::unit(app, BGCTL.into(), &docker("/usr/bin/docker")).unwrap(),
@@ -102,9 +104,11 @@ fn rendered(app: &App) -> Vec<(String, String)> {
         ("00-bgctl.conf".to_owned(), shared()),
         (
             format!("{}.env", app.ports.blue),
-            render::environment(app, Color::Blue, &release(app)).unwrap(),
+            render::environment(app, Color::Blue, &release).unwrap(),
         ),
-    ]
+    ];
+    let variables = variables.map(|text| (format!("{}.container-env", release.id), text));
+    files.into_iter().chain(variables).collect()
 }
 
 #[test]
@@ -136,20 +140,14 @@ fn what_is_rendered_is_what_is_expected() {
 }
 
 #[test]
-fn what_is_installed_is_sealed_and_what_is_pinned_can_be_read_back() {
+fn what_is_installed_is_sealed() {
     for case in cases() {
         let app = app(&case);
         let files = rendered(&app);
         for (name, text) in &files[..2] {
             assert_eq!(seal::check(text), seal::Seal::Intact(app.name.clone()), "{name}");
         }
-        assert_eq!(
-            render::pinned_release(files[3].1.as_bytes()),
-            Ok(ReleaseId::numbered(1))
-        );
     }
-    assert!(render::pinned_release(b"").is_err());
-    assert!(render::pinned_release(b"PORT=1\nBGCTL_RELEASE=r1\n").is_err());
 }
 
 #[test]

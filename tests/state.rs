@@ -17,15 +17,15 @@ use bgctl::files;
 use bgctl::host::layout::Layout;
 use bgctl::journal::{Event, Record};
 use bgctl::model::{
-    Artifact, Color, Cursor, EtcdSettings, HealthCheck, Hinted, Release, ReleaseId, Revision, StoreSettings, Stored,
+    App, Artifact, Color, Cursor, Digest, EtcdSettings, HealthCheck, Hinted, ImageRef, Release, ReleaseId, Resolved,
+    ResolvedImage, Revision, StoreSettings, Stored,
 };
 use bgctl::ops::install;
 use bgctl::plan;
-use bgctl::render;
 use bgctl::state::deferred::Journal;
-use bgctl::state::known;
-use bgctl::state::releases::{self, Releases};
+use bgctl::state::releases::Releases;
 use bgctl::state::switches::Switches;
+use bgctl::state::{known, pins};
 use bgctl::store::Store;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -137,19 +137,84 @@ fn a_release() {
     is_whole_or_refused(&releases.path(&release.id), || releases.read(&release.id), never);
 }
 
+/// An app in a container, and a release of it with a variable.
+fn container() -> (App, Release) {
+    let manifest = "name = \"shop\"\n[run]\nimage = \"shop:1\"\ncontainer_port = 80\nenv = { TOKEN = \"so secret\" }\n";
+    let app = bgctl::config::manifest::parse(manifest, "shop.toml").unwrap();
+    let id = Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap();
+    let (reference, image) = (ImageRef::parse("shop:1").unwrap(), ResolvedImage::Local { id });
+    let resolved = Resolved::Image { reference, image };
+    let (id, created) = (ReleaseId::numbered(1), jiff::Timestamp::UNIX_EPOCH);
+    let release = Release::new(&app, id, created, resolved, BTreeMap::new()).unwrap();
+    (app, release)
+}
+
 #[test]
-fn an_environment_file() {
+fn a_pin() {
+    let (host, (app, release)) = (Host::new(), container());
+    let (layout, name, port) = (&host.layout, &app.name, *app.ports.get(Color::Green));
+    let pinned = || pins::pinned(layout, name, port);
+    assert_eq!(pinned().unwrap(), None);
+    pins::pin(layout, &app, Color::Green, &release).unwrap();
+    let files = [
+        layout.pin(name, port),
+        layout.env_file(name, port),
+        layout.container_env(name, &release.id),
+    ];
+    let text = fs_err::read_to_string(&files[1]).unwrap();
+    assert!(text.contains("--env-file=/var/lib/bgctl/shop/releases/r1.container-env") && !text.contains("so secret"));
+    for file in &files {
+        is_whole_or_refused(file, || pinned().map(Option::unwrap), never);
+    }
+    pins::unpin(layout, name, port).unwrap();
+    assert_eq!((pinned().unwrap(), files[0].exists()), (None, false));
+}
+
+#[test]
+fn a_pin_that_was_interrupted_starts_nothing_and_is_completed_by_the_same_again() {
     let (host, app) = (Host::new(), builders::app());
-    let port = *app.ports.get(Color::Green);
-    let path = host.layout.env_file(&app.name, port);
-    files::write(
-        &path,
-        render::environment(&app, Color::Green, &release()).unwrap(),
-        0o600,
-    )
-    .unwrap();
-    let pinned = || releases::pinned(&host.layout, &app.name, port).map(Option::unwrap);
-    is_whole_or_refused(&path, pinned, never);
+    let (layout, name, port) = (&host.layout, &app.name, app.ports.green);
+    let (old, new) = (builders::release("r1"), builders::release("r2"));
+    let state = || [layout.pin(name, port), layout.env_file(name, port)].map(|path| files::read(&path).unwrap());
+    let put = |[record, environment]: [Option<String>; 2]| {
+        for (path, text) in [
+            (layout.pin(name, port), record),
+            (layout.env_file(name, port), environment),
+        ] {
+            match text {
+                Some(text) => files::write(&path, text, 0o600).unwrap(),
+                None => drop(files::remove(&path).unwrap()),
+            }
+        }
+    };
+    let pin = |release: &Release| pins::pin(layout, &app, Color::Green, release).unwrap();
+    pin(&old);
+    let [old_record, _] = state();
+    pin(&new);
+    let whole = state();
+    let [new_record, _] = whole.clone();
+    // In the order in which the files are written.
+    for interrupted in [[old_record, None], [new_record, None]] {
+        put(interrupted);
+        assert_eq!(pins::pinned(layout, name, port).unwrap(), None);
+        pin(&new);
+        assert_eq!(state(), whole);
+        assert_eq!(pins::pinned(layout, name, port).unwrap(), Some(new.id.clone()));
+    }
+}
+
+#[test]
+fn a_pin_of_0_1_0_counts_until_the_next_one() {
+    let (host, app) = (Host::new(), builders::app());
+    let (layout, name, port) = (&host.layout, &app.name, app.ports.green);
+    let path = layout.env_file(name, port);
+    let text = "BGCTL_RELEASE=r1\nBGCTL_APP=\"shop\"\nTOKEN=\"so secret\"\n";
+    fs_err::write(&path, bgctl::model::sealed::text_with_sum(text, 2)).unwrap();
+    is_whole_or_refused(&path, || pins::pinned(layout, name, port).map(Option::unwrap), never);
+    pins::pin(layout, &app, Color::Green, &builders::release("r2")).unwrap();
+    assert_eq!(pins::pinned(layout, name, port).unwrap(), Some(ReleaseId::numbered(2)));
+    pins::unpin(layout, name, port).unwrap();
+    assert_eq!(pins::pinned(layout, name, port).unwrap(), None);
 }
 
 fn cursor() -> Cursor {
@@ -314,7 +379,7 @@ fn what_an_earlier_bgctl_wrote_is_read() {
     let r1 = ReleaseId::numbered(1);
     assert_eq!(Releases::new(&host.layout, name).read(&r1).unwrap().id, r1);
     assert_eq!(
-        releases::pinned(&host.layout, name, app.ports.blue).unwrap(),
+        pins::pinned(&host.layout, name, app.ports.blue).unwrap(),
         Some(r1.clone())
     );
     let stored = block_on(host.store().get(name)).unwrap().unwrap();

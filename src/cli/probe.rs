@@ -1,6 +1,6 @@
 //! `bgctl probe`: the health gate in `APP@PORT.service`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyre::WrapErr as _;
 use rustix::process::Pid;
@@ -10,7 +10,8 @@ use crate::host::{probe, process, tell};
 use crate::model::{Color, HealthCheck, Hinted};
 use crate::proxy::nginx;
 use crate::runtime::docker::Docker;
-use crate::state::releases::{self, Releases};
+use crate::state::pins;
+use crate::state::releases::Releases;
 
 use super::args;
 use super::context::Context;
@@ -19,12 +20,14 @@ use super::report::{Ends, Exit};
 
 /// Waits until the instance is healthy, telling systemd what the last try said.
 pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
+    // systemd runs this as soon as it has started the instance.
+    let began = Instant::now();
     let health = health(context, verb)?;
     let wait = async {
         if let Err(error) = container_runs(verb, health.deadline).await {
             tracing::debug!("{error:#}; it is probed all the same");
         }
-        let healthy = probe::wait(&health, verb.port, tell).await?;
+        let healthy = probe::wait(&health, verb.port, began, tell).await?;
         require_own(verb)?;
         eyre::Ok(healthy)
     };
@@ -117,7 +120,7 @@ fn health(context: &Context, verb: &args::Probe) -> eyre::Result<HealthCheck> {
     if let Ok(json) = std::env::var("BGCTL_HEALTH") {
         return serde_json::from_str(&json).wrap_err("cannot read the health check in BGCTL_HEALTH");
     }
-    let release = releases::pinned(&context.layout, &verb.app, verb.port)?
+    let release = pins::pinned(&context.layout, &verb.app, verb.port)?
         .ok_or_else(|| eyre::eyre!("cannot probe {}: no release is pinned to port {}", verb.app, verb.port))?;
     Ok(Releases::new(&context.layout, &verb.app).read(&release)?.health)
 }

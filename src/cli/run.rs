@@ -14,7 +14,8 @@ use crate::ops::leftovers;
 use crate::ops::machine::{Published, claim_of};
 use crate::proxy::nginx::{self, route};
 use crate::state::deferred;
-use crate::state::releases::{self, Releases};
+use crate::state::pins;
+use crate::state::releases::Releases;
 use crate::state::switches::Switches;
 
 use super::args;
@@ -181,7 +182,7 @@ fn close(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> 
 fn prune(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
     let mut keep = switches.releases()?;
     for color in Color::BOTH {
-        keep.extend(releases::pinned(&context.layout, &app.name, *app.ports.get(color))?);
+        keep.extend(pins::pinned(&context.layout, &app.name, *app.ports.get(color))?);
     }
     // As long as this one is open nobody puts another release on record.
     Releases::new(&context.layout, &app.name).prune(&keep)

@@ -92,16 +92,18 @@ pub fn open_to_append(path: &Utf8Path) -> eyre::Result<std::fs::File> {
 
 /// Removes a file or a link; says whether there was one.
 pub fn remove(path: &Utf8Path) -> eyre::Result<bool> {
-    let remove = || -> std::io::Result<bool> {
-        let folder = match Folder::of(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            folder => folder?,
-        };
-        let is_gone = folder.remove(name_of(path)?)?;
-        if is_gone {
-            folder.sync()?;
-        }
-        Ok(is_gone)
+    let is_gone = remove_unsynced(path)?;
+    if is_gone {
+        sync_dir(above(path)?)?;
+    }
+    Ok(is_gone)
+}
+
+/// Removes a file or a link as [`remove`] does, but leaves it to others to put its folder on disk, see [`write_unsynced`].
+pub fn remove_unsynced(path: &Utf8Path) -> eyre::Result<bool> {
+    let remove = || match Folder::of(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        folder => folder?.remove(name_of(path)?),
     };
     remove().wrap_err_with(|| format!("cannot remove {path}"))
 }

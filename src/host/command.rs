@@ -4,7 +4,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
 
 /// How much of a program's output is kept, from its end on, bytes.
@@ -22,6 +22,7 @@ pub struct Command {
     program: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    input: Option<String>,
     timeout: Duration,
 }
 
@@ -82,6 +83,7 @@ impl Command {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             environment: Vec::new(),
+            input: None,
             timeout,
         }
     }
@@ -98,12 +100,23 @@ impl Command {
         self
     }
 
-    /// Runs the program with no input and waits for its end. Fails with [`Failed`] where it cannot be started, ends with
+    /// Gives the program a line or two on its standard input, which is empty otherwise.
+    #[must_use]
+    pub fn input(self, text: impl Into<String>) -> Self {
+        let input = Some(text.into());
+        Self { input, ..self }
+    }
+
+    /// Runs the program and waits for its end. Fails with [`Failed`] where it cannot be started, ends with
     /// anything but 0, or does not end in time; then it is killed with all of its process group. Dropping the future
     /// kills the group as well.
     pub async fn run(&self) -> Result<Output, Failed> {
         let mut child = self.spawn().map_err(|error| self.failed(&error, Output::default()))?;
         let group = Group::of(&child);
+        if let (Some(mut pipe), Some(text)) = (child.stdin.take(), &self.input) {
+            // It fits into the pipe, and a program that does not read it has its own reasons.
+            let _ = pipe.write_all(text.as_bytes()).await;
+        }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (out_pipe, err_pipe) = (child.stdout.take(), child.stderr.take());
         let ended = {
@@ -129,7 +142,11 @@ impl Command {
         tokio::process::Command::new(&self.program)
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
+            .stdin(if self.input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)

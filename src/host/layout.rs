@@ -128,7 +128,12 @@ impl Layout {
         self.state().join(app.as_str())
     }
 
-    /// The environment file of the instance on `port`: what is pinned to it. Mode 0600.
+    /// The record of what is pinned to `port`, see [`crate::state::pins`]. Mode 0600.
+    pub fn pin(&self, app: &AppName, port: Port) -> Utf8PathBuf {
+        self.app(app).join(format!("{port}.json"))
+    }
+
+    /// The environment file of the unit on `port`. Mode 0600.
     pub fn env_file(&self, app: &AppName, port: Port) -> Utf8PathBuf {
         self.app(app).join(format!("{port}.env"))
     }
@@ -141,6 +146,11 @@ impl Layout {
     /// The record of a release. Mode 0600.
     pub fn release(&self, app: &AppName, release: &ReleaseId) -> Utf8PathBuf {
         self.releases_dir(app).join(format!("{release}.json"))
+    }
+
+    /// The variables of a release's containers. Mode 0600.
+    pub fn container_env(&self, app: &AppName, release: &ReleaseId) -> Utf8PathBuf {
+        self.releases_dir(app).join(format!("{release}.container-env"))
     }
 
     /// The folder of the switches' journals. Mode 0700.

@@ -26,7 +26,7 @@ const STAYS_OPEN: Duration = Duration::from_millis(20);
 pub struct Healthy {
     /// How many tries it took.
     pub tries: u32,
-    /// How long it took.
+    /// How long after the start of the instance it was.
     pub took: Duration,
 }
 
@@ -59,9 +59,14 @@ pub async fn once(check: &Check, port: Port, timeout: Duration) -> Result<(), St
 
 /// Tries `check` until it succeeds, and goes on succeeding for as long as it says. `on_status` hears of each new answer.
 ///
-/// Fails after the check's deadline, with the last answer.
-pub async fn wait(check: &HealthCheck, port: Port, mut on_status: impl FnMut(&str)) -> eyre::Result<Healthy> {
-    let began = Instant::now();
+/// Errors after the check's deadline, which counts from `began`, the start of the instance, with the last answer. One try is
+/// made in any case.
+pub async fn wait(
+    check: &HealthCheck,
+    port: Port,
+    began: Instant,
+    mut on_status: impl FnMut(&str),
+) -> eyre::Result<Healthy> {
     let mut healthy_since = None;
     let mut last = String::new();
     let mut tries = 0;
@@ -69,7 +74,12 @@ pub async fn wait(check: &HealthCheck, port: Port, mut on_status: impl FnMut(&st
         tries += 1;
         let asked = Instant::now();
         let left = check.deadline.saturating_sub(began.elapsed());
-        let answer = once(&check.check, port, check.timeout.min(left)).await;
+        let time = if tries == 1 {
+            check.timeout
+        } else {
+            check.timeout.min(left)
+        };
+        let answer = once(&check.check, port, time).await;
         if began.elapsed() >= check.deadline && answer.is_err() && !last.is_empty() {
             // This try was cut short: what the one before it said tells more.
             return Err(unhealthy(check, port, &last));
@@ -205,9 +215,11 @@ mod tests {
     async fn an_instance_that_becomes_healthy_is_seen() {
         let (port, _) = server(|n| if n < 4 { 503 } else { 200 }).await;
         let mut heard = Vec::new();
-        let healthy = wait(&check(http("/health")), port, |status| heard.push(status.to_owned()))
-            .await
-            .unwrap();
+        let healthy = wait(&check(http("/health")), port, Instant::now(), |status| {
+            heard.push(status.to_owned());
+        })
+        .await
+        .unwrap();
         assert_eq!(healthy.tries, 4);
         assert_eq!(heard, ["503"], "the same answer is told once");
     }
@@ -219,7 +231,7 @@ mod tests {
             healthy_for: Duration::from_millis(100),
             ..check(http("/health"))
         };
-        let healthy = wait(&steady, port, |_| {}).await.unwrap();
+        let healthy = wait(&steady, port, Instant::now(), |_| {}).await.unwrap();
         assert!(healthy.took >= steady.healthy_for);
         assert!(
             count.load(Ordering::SeqCst) >= 4,
@@ -234,7 +246,7 @@ mod tests {
             deadline: Duration::from_millis(100),
             ..check(http("/health"))
         };
-        let error = wait(&short, port, |_| {}).await.unwrap_err();
+        let error = wait(&short, port, Instant::now(), |_| {}).await.unwrap_err();
         assert!(
             error
                 .to_string()
@@ -244,11 +256,27 @@ mod tests {
 
         let (unused, port) = listener().await;
         drop(unused);
-        let error = wait(&short, port, |_| {}).await.unwrap_err();
+        let error = wait(&short, port, Instant::now(), |_| {}).await.unwrap_err();
         assert!(
             error.to_string().ends_with("last answer: connection refused"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_deadline_counts_from_the_start_of_the_instance() {
+        let short = HealthCheck {
+            deadline: Duration::from_secs(10),
+            ..check(http("/health"))
+        };
+        let began = Instant::now().checked_sub(short.deadline).unwrap();
+        let (port, _) = server(|_| 200).await;
+        let healthy = wait(&short, port, began, |_| {}).await.unwrap();
+        assert!(healthy.tries == 1 && healthy.took >= short.deadline, "{healthy:?}");
+        let (port, count) = server(|_| 503).await;
+        let error = wait(&short, port, began, |_| {}).await.unwrap_err();
+        assert!(error.to_string().ends_with("within 10s: last answer: 503"), "{error}");
+        assert_eq!(count.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]

@@ -1,10 +1,54 @@
-//! Waiting for the end of a process that is not a child.
+//! Processes that are no children of this one: what they are called, which sockets they have open, and their end.
+
+use std::collections::BTreeSet;
 
 use eyre::WrapErr as _;
+use procfs::process::Process;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+/// The ids of all processes that can be seen, in no order.
+pub fn all() -> impl Iterator<Item = u32> {
+    let entries = fs_err::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The name of a process, at most 15 bytes (proc(5), `/proc/PID/comm`); `None` where it is gone.
+pub fn name(process: u32) -> Option<String> {
+    Some(open(process)?.stat().ok()?.comm)
+}
+
+/// The control group that systemd keeps a process in, as in `/system.slice/shop@9001.service` (cgroups(7)); `None` where the
+/// process is gone.
+pub fn control_group(process: u32) -> Option<String> {
+    // It is the last one, also where those of other hierarchies are before it.
+    let group = open(process)?.cgroups().ok()?.into_iter().last()?;
+    Some(group.pathname)
+}
+
+/// The inodes of the sockets that a process has open; none where it is gone, or this process may not look.
+pub fn sockets(process: u32) -> impl Iterator<Item = u64> {
+    let files = fs_err::read_dir(format!("/proc/{process}/fd"));
+    files.into_iter().flatten().flatten().filter_map(|file| {
+        let target = fs_err::read_link(file.path()).ok()?;
+        let inode = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+        inode.parse().ok()
+    })
+}
+
+/// The processes that have one of the sockets with these inodes open, each with the inode, as far as they can be seen.
+pub fn owners(inodes: &BTreeSet<u64>) -> Vec<(u64, u32)> {
+    let of = |process| {
+        let theirs = sockets(process).filter(|inode| inodes.contains(inode));
+        theirs.map(move |inode| (inode, process))
+    };
+    all().flat_map(of).collect()
+}
+
+fn open(process: u32) -> Option<Process> {
+    Process::new(process.try_into().ok()?).ok()
+}
 /// Waits until the process ended; one that is gone already has. Fails where it cannot be watched (`pidfd_open(2)`).
 pub async fn ended(pid: Pid) -> eyre::Result<()> {
     // A thread of its own, which ends with this process: tokio's way to wait for a descriptor is not safe Rust.

@@ -17,6 +17,7 @@ pub mod sealed;
 mod settings;
 mod site;
 mod unit;
+mod variable;
 
 pub use app::{App, Docker, Drain, Program, Run, Runtime, Verify};
 pub use claim::{Claim, Holder, NoClaim};
@@ -35,3 +36,4 @@ pub use sealed::Unreadable;
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};
 pub use site::{Certificate, Listen, ServerName, Site};
 pub use unit::UnitName;
+pub use variable::{EnvironmentFile, PROGRAM_PREFIX};

@@ -6,7 +6,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-use super::{App, EnvName, HealthCheck, ImageRef, Invalid, Port, ReleaseId, ResolvedImage, Runtime};
+use super::{App, EnvName, EnvironmentFile, HealthCheck, ImageRef, Invalid, Port, ReleaseId, ResolvedImage, Runtime};
 
 /// What a release is made of. Immutable: it is written once, under its id, and a rollback runs exactly this again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,8 @@ pub enum Resolved {
 
 impl Release {
     /// A release of `app` with its settings as they are now; `env_file` is what its file says, and what the manifest
-    /// sets itself wins. Fails with [`Invalid`] where `resolved` is of the other runtime than the app.
+    /// sets itself wins. Fails with [`Invalid`] where `resolved` is of the other runtime than the app, or where a variable
+    /// cannot be handed to it.
     pub fn new(
         app: &App,
         id: ReleaseId,
@@ -101,6 +102,10 @@ impl Release {
         };
         let mut environment = env_file;
         environment.extend(app.run.environment.clone());
+        let file = artifact.environment_file();
+        environment
+            .iter()
+            .try_for_each(|(name, value)| file.check(name.as_str(), value))?;
         Ok(Self {
             id,
             created,
@@ -133,6 +138,16 @@ impl Release {
             && *arguments == other.arguments
             && *environment == other.environment
             && *health == other.health
+    }
+}
+
+impl Artifact {
+    /// The kind of file by which it gets its variables.
+    pub fn environment_file(&self) -> EnvironmentFile {
+        match self {
+            Self::Image { .. } => EnvironmentFile::Container,
+            Self::Program { .. } => EnvironmentFile::Unit,
+        }
     }
 }
 

@@ -1,27 +1,45 @@
-//! The environment file of an instance: what makes it run one release.
+//! The environment of an instance: what makes it run one release.
+//!
+//! systemd gives what stands in `PORT.env` to every command of the unit, as root to some of them. So the app's own variables are
+//! not there under their names, which may mean something to whoever starts (`LD_PRELOAD`, `MAINPID`, `DOCKER_HOST`): a
+//! program's have a prefix that env(1) takes away in the last moment, and a container's are in a file of their own.
+
+use std::collections::BTreeMap;
 
 use askama::Template;
-use eyre::Context as _;
+use eyre::WrapErr as _;
 
-use super::check;
 use super::escape::word;
-use crate::model::{App, Artifact, Color, Port, Release, ReleaseId, Runtime, check_program};
+use crate::model::{
+    App, AppName, Artifact, Color, EnvName, EnvironmentFile, PROGRAM_PREFIX as PREFIX, Port, Release, ReleaseId,
+    Runtime, check_program,
+};
 
 /// `templates/app.env`.
 #[derive(Debug, Template)]
 #[template(path = "app.env", config = "templates/askama.toml")]
-pub struct Environment {
-    release: ReleaseId,
-    variables: Vec<(String, String)>,
+pub struct Environment<'a> {
+    app: &'a AppName,
+    color: Color,
+    release: &'a ReleaseId,
+    variables: Variables,
 }
 
-/// What the app in a container gets from bgctl; the docker client takes the values from its own environment.
+/// `templates/app.container-env`.
+#[derive(Debug, Template)]
+#[template(path = "app.container-env", config = "templates/askama.toml")]
+pub struct ContainerEnvironment<'a> {
+    release: &'a ReleaseId,
+    variables: &'a BTreeMap<EnvName, String>,
+}
+
+/// What an app gets from bgctl; the docker client takes the values from its own environment.
 const OURS: [&str; 5] = ["BGCTL_RELEASE", "BGCTL_APP", "BGCTL_COLOR", "BGCTL_PORT", "PORT"];
 
-impl Environment {
-    /// The environment of the instance of `color` that runs `release`; fails with [`crate::model::Invalid`] where a
-    /// value cannot be handed through.
-    pub fn new(app: &App, color: Color, release: &Release) -> eyre::Result<Self> {
+impl<'a> Environment<'a> {
+    /// The environment of the instance of `color` that runs `release`; errors with [`crate::model::Invalid`] where a value
+    /// cannot be handed through.
+    pub fn new(app: &'a App, color: Color, release: &'a Release) -> eyre::Result<Self> {
         let host_port = *app.ports.get(color);
         let in_container = matches!(release.artifact, Artifact::Image { .. });
         if in_container != matches!(app.run.runtime, Runtime::Docker(_)) {
@@ -31,7 +49,8 @@ impl Environment {
                 app.name
             ));
         }
-        let mut variables = Variables(Vec::new());
+        let mut variables = Variables::default();
+        variables.add("BGCTL_RELEASE", release.id.as_str())?;
         variables.add("BGCTL_APP", app.name.as_str())?;
         variables.add("BGCTL_COLOR", color.as_str())?;
         variables.add("BGCTL_PORT", &host_port.to_string())?;
@@ -49,27 +68,67 @@ impl Environment {
             Artifact::Program { path } => {
                 check_program(path.as_str())?;
                 variables.add("PORT", &host_port.to_string())?;
-                variables.add("BGCTL_EXEC", path.as_str())?;
-                variables.add("BGCTL_ARGS", &list(&arguments(release, host_port)))?;
-            }
-        }
-        for (name, value) in &release.environment {
-            if !(in_container && FOR_THE_CLIENT.contains(&name.as_str())) {
-                variables.add(name.as_str(), value)?;
+                variables.add_program(path.as_str(), arguments(release, host_port), &release.environment)?;
             }
         }
         Ok(Self {
-            release: release.id.clone(),
-            variables: variables.0,
+            app: &app.name,
+            color,
+            release: &release.id,
+            variables,
         })
     }
 }
 
+impl<'a> ContainerEnvironment<'a> {
+    /// The variables of `release`; `None` where it has none, or is no image. Errors with [`crate::model::Invalid`] where the
+    /// file cannot carry one.
+    pub fn new(release: &'a Release) -> eyre::Result<Option<Self>> {
+        if !has_container_environment(release) {
+            return Ok(None);
+        }
+        let variables = &release.environment;
+        for (name, value) in variables {
+            EnvironmentFile::Container.check(name.as_str(), value)?;
+        }
+        let release = &release.id;
+        Ok(Some(Self { release, variables }))
+    }
+}
+
+fn has_container_environment(release: &Release) -> bool {
+    release.artifact.environment_file() == EnvironmentFile::Container && !release.environment.is_empty()
+}
+
+/// Variables of the unit, in order.
+#[derive(Debug, Default)]
 struct Variables(Vec<(String, String)>);
 
 impl Variables {
     fn add(&mut self, name: &str, value: &str) -> eyre::Result<()> {
-        self.0.push((name.to_owned(), check::variable(name, value)?.to_owned()));
+        EnvironmentFile::Unit.check(name, value)?;
+        self.0.push((name.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// A program and its own variables: `env -S` expands `${NAME}` in its own memory, so that no command line shows a value,
+    /// and takes the prefixed ones out of the environment.
+    fn add_program(&mut self, path: &str, arguments: Vec<String>, own: &BTreeMap<EnvName, String>) -> eyre::Result<()> {
+        if own.is_empty() {
+            self.add("BGCTL_EXEC", path)?;
+            return self.add("BGCTL_ARGS", &list(&arguments));
+        }
+        let unset = own.keys().map(|name| format!("-u {PREFIX}{name}"));
+        let set = own.keys().map(|name| format!("{name}=${{{PREFIX}{name}}}"));
+        let split = unset.chain(set).collect::<Vec<_>>().join(" ");
+        let mut words = vec!["-S".to_owned(), split, path.to_owned()];
+        words.extend(arguments);
+        self.add("BGCTL_EXEC", "/usr/bin/env")?;
+        self.add("BGCTL_ARGS", &list(&words))?;
+        for (name, value) in own {
+            EnvironmentFile::Unit.check(name.as_str(), value)?;
+            self.0.push((format!("{PREFIX}{name}"), value.clone()));
+        }
         Ok(())
     }
 }
@@ -105,13 +164,10 @@ fn run_options(app: &App, color: Color, release: &Release) -> Vec<String> {
         format!("--label=bgctl.release={}", release.id),
     ];
     all.extend(OURS.map(|name| format!("--env={name}")));
-    all.extend(release.environment.iter().map(|(name, value)| {
-        if FOR_THE_CLIENT.contains(&name.as_str()) {
-            format!("--env={name}={value}")
-        } else {
-            format!("--env={name}")
-        }
-    }));
+    if has_container_environment(release) {
+        let (app, id) = (&app.name, &release.id);
+        all.push(format!("--env-file=/var/lib/bgctl/{app}/releases/{id}.container-env"));
+    }
     all.extend(volumes.iter().map(|volume| format!("--volume={volume}")));
     all.extend(memory.map(|bytes| format!("--memory={bytes}")));
     if *credentials {
@@ -120,40 +176,15 @@ fn run_options(app: &App, color: Color, release: &Release) -> Vec<String> {
             "--mount=type=bind,source=/run/bgctl-{}-{port}/credentials,target=/run/credentials,readonly",
             app.name
         ));
-        all.push("--env=CREDENTIALS_DIRECTORY=/run/credentials".to_owned());
+        // An option counts more than the file; what the app sets itself counts, as it does for a program.
+        let name = "CREDENTIALS_DIRECTORY";
+        if release.environment.keys().all(|own| own.as_str() != name) {
+            all.push(format!("--env={name}=/run/credentials"));
+        }
     }
     all.extend(options.iter().cloned());
     all
 }
-
-/// Variables that the docker client or the dynamic linker would take for themselves, were they in the client's
-/// environment: they go to the container with their value on the command line. So only names that are settings are in
-/// the list, and none that holds a secret (docker(1), ld.so(8), systemd.exec(5)).
-const FOR_THE_CLIENT: [&str; 23] = [
-    "CREDENTIALS_DIRECTORY",
-    "DOCKER_API_VERSION",
-    "DOCKER_CERT_PATH",
-    "DOCKER_CONFIG",
-    "DOCKER_CONTENT_TRUST",
-    "DOCKER_CONTEXT",
-    "DOCKER_DEFAULT_PLATFORM",
-    "DOCKER_HOST",
-    "DOCKER_TLS",
-    "DOCKER_TLS_VERIFY",
-    "GODEBUG",
-    "GOGC",
-    "GOMAXPROCS",
-    "GOMEMLIMIT",
-    "GOTRACEBACK",
-    "HOME",
-    "LD_AUDIT",
-    "LD_DEBUG",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
-    "NOTIFY_SOCKET",
-    "PATH",
-    "RUNTIME_DIRECTORY",
-];
 
 /// A list as one variable that the unit names as `$NAME`.
 fn list(words: &[String]) -> String {

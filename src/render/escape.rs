@@ -1,7 +1,7 @@
 //! How a value is written into each type of file. `templates/askama.toml` chooses by the file's extension.
 //!
-//! The escapers write; whether a value can stand in a file at all is decided before, in [`super::check`], where the
-//! error can say which value it was.
+//! The escapers write; whether a value can stand in a file at all is decided before, as in
+//! [`EnvironmentFile`](crate::model::EnvironmentFile), where the error can say which value it was.
 
 use std::fmt::{self, Write};
 
@@ -20,6 +20,10 @@ pub struct Nginx;
 /// stands for itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Environment;
+
+/// Files for `docker run --env-file`: a value goes to the end of its line as it is. One of several lines cannot be written.
+#[derive(Clone, Copy, Debug)]
+pub struct ContainerEnvironment;
 
 impl Escaper for Unit {
     fn write_escaped_str<W: Write>(&self, mut dest: W, text: &str) -> fmt::Result {
@@ -60,6 +64,15 @@ impl Escaper for Environment {
             dest.write_char(c)?;
         }
         Ok(())
+    }
+}
+
+impl Escaper for ContainerEnvironment {
+    fn write_escaped_str<W: Write>(&self, mut dest: W, text: &str) -> fmt::Result {
+        if text.contains(['\0', '\n', '\r']) {
+            return Err(fmt::Error);
+        }
+        dest.write_str(text)
     }
 }
 
@@ -172,5 +185,16 @@ mod tests {
     fn nginx() {
         assert_eq!(escaped(Nginx, "a; \"b\" {\\\n}"), r#"a; \"b\" {\\\n}"#);
         assert!(Nginx.write_escaped_str(&mut String::new(), "$host").is_err());
+    }
+
+    #[test]
+    fn containers() {
+        let value = " \"a\" 'b' \\ $c `d` # ";
+        assert_eq!(escaped(ContainerEnvironment, value), value);
+        assert!(
+            ContainerEnvironment
+                .write_escaped_str(&mut String::new(), "a\nB=c")
+                .is_err()
+        );
     }
 }

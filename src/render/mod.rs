@@ -2,7 +2,6 @@
 //!
 //! `templates/` holds one file for each struct in here; `units/` holds what is shipped as it is.
 
-mod check;
 mod environment;
 pub mod escape;
 pub mod seal;
@@ -14,13 +13,10 @@ use askama::Template;
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 
-use crate::model::{App, Color, DockerSettings, Invalid, Port, Release, ReleaseId, Unreadable, check_path, sealed};
+use crate::model::{App, Color, DockerSettings, Invalid, Port, Release, check_path};
 
 pub use site::{Keys, SiteHost, version as site_version};
 pub use support::switch_unit;
-
-/// The version of an environment file.
-pub const ENVIRONMENT_VERSION: u32 = 2;
 
 /// The template unit of an app, `APP@.service`, sealed. `bgctl` is the program that checks the health, `docker` the
 /// client and engine of a container.
@@ -54,25 +50,25 @@ pub fn shared_site(control_port: Port, keys: Keys<'_>) -> eyre::Result<String> {
     Ok(seal::seal_support(&(text + "\n")))
 }
 
-/// The environment file of the instance of `color`, with what makes it run `release`: `PORT.env`. May hold secrets.
+/// The environment file of the unit of `color`, with what makes it run `release`: `PORT.env`. May hold secrets.
 ///
-/// Fails where a value cannot be handed through systemd, or where the unit runs another kind of thing.
+/// Errors where a value cannot be handed through systemd, or where the unit runs another kind of thing.
 pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<String> {
     let fail = || format!("cannot render the environment of release {}", release.id);
     let environment = environment::Environment::new(app, color, release).wrap_err_with(fail)?;
     // askama takes the newline at the end of a template away.
-    let text = environment.render().wrap_err_with(fail)? + "\n";
-    Ok(sealed::text_with_sum(&text, ENVIRONMENT_VERSION))
+    Ok(environment.render().wrap_err_with(fail)? + "\n")
 }
 
-/// The release that an environment file pins. Fails where it is not as [`environment`] wrote it; what an earlier bgctl wrote
-/// has no sum, and then only its first line must be right.
-pub fn pinned_release(bytes: &[u8]) -> Result<ReleaseId, Unreadable> {
-    let (text, _) = sealed::read_text(bytes, ENVIRONMENT_VERSION)?;
-    let first = text.lines().next().and_then(|line| line.strip_prefix("BGCTL_RELEASE="));
-    first
-        .and_then(|value| ReleaseId::parse(value).ok())
-        .ok_or_else(|| Unreadable::Damaged("it does not begin with the release that it pins".to_owned()))
+/// The environment file of the containers of `release`: `releases/RELEASE.container-env`. `None` where they need none, or where
+/// it is no image. May hold secrets.
+///
+/// Errors where a value cannot be handed through docker.
+pub fn container_environment(release: &Release) -> eyre::Result<Option<String>> {
+    let fail = || format!("cannot render the environment of release {}", release.id);
+    let environment = environment::ContainerEnvironment::new(release).wrap_err_with(fail)?;
+    let text = environment.map(|environment| environment.render()).transpose();
+    Ok(text.wrap_err_with(fail)?.map(|text| text + "\n"))
 }
 
 /// The text of a path for a unit or a site; fails with [`Invalid`] where it needs quoting there.

@@ -1,9 +1,9 @@
-//! The releases of an app on disk: `releases/ID.json`, written once each.
+//! The releases of an app on disk: `releases/ID.json`, written once each. Beside one are its container's variables, see
+//! [`super::pins`].
 
 use camino::Utf8PathBuf;
 
-use crate::model::{AppName, Port, Release, ReleaseId, Unreadable, sealed};
-use crate::render;
+use crate::model::{AppName, Release, ReleaseId, Unreadable, sealed};
 
 use crate::files;
 use crate::host::layout::Layout;
@@ -11,21 +11,11 @@ use crate::host::layout::Layout;
 /// The version of a release's record.
 const VERSION: u32 = 2;
 
-/// The release that is pinned to a port: what its instance runs from its next start on.
-pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option<ReleaseId>> {
-    let path = layout.env_file(app, port);
-    let Some(bytes) = files::read_bytes(&path)? else {
-        return Ok(None);
-    };
-    let pinned = render::pinned_release(&bytes);
-    Ok(Some(pinned.map_err(|error| error.at(path, app))?))
-}
-
 /// The releases of an app.
 #[derive(Clone, Debug)]
 pub struct Releases {
     app: AppName,
-    folder: Utf8PathBuf,
+    layout: Layout,
 }
 
 impl Releases {
@@ -33,7 +23,7 @@ impl Releases {
     pub fn new(layout: &Layout, app: &AppName) -> Self {
         Self {
             app: app.clone(),
-            folder: layout.releases_dir(app),
+            layout: layout.clone(),
         }
     }
 
@@ -47,7 +37,7 @@ impl Releases {
 
     /// Their ids, in no order.
     pub fn ids(&self) -> eyre::Result<Vec<ReleaseId>> {
-        let names = files::names_in(&self.folder)?;
+        let names = files::names_in(&self.layout.releases_dir(&self.app))?;
         let stems = names.iter().filter_map(|name| name.strip_suffix(".json"));
         Ok(stems.filter_map(|stem| ReleaseId::parse(stem).ok()).collect())
     }
@@ -67,8 +57,8 @@ impl Releases {
         Err(other.at(&path, &self.app).into())
     }
 
-    /// Puts a release on record. One that is there already stays as it is: a release never changes. Before anything is done
-    /// with it, it has to be on disk ([`Releases::sync`]).
+    /// Puts a release on record. One that is there already stays as it is: a release never changes. It is on disk when it is
+    /// pinned ([`super::pins::pin`]).
     pub fn add(&self, release: &Release) -> eyre::Result<()> {
         let path = self.path(&release.id);
         if !path.exists() {
@@ -77,21 +67,17 @@ impl Releases {
         Ok(())
     }
 
-    /// Puts those on disk that were added.
-    pub fn sync(&self) -> eyre::Result<()> {
-        files::sync_dir(&self.folder)
-    }
-
     /// Forgets all but those to be kept.
     pub fn prune(&self, keep: &[ReleaseId]) -> eyre::Result<()> {
         for id in self.ids()?.into_iter().filter(|id| !keep.contains(id)) {
             files::remove(&self.path(&id))?;
+            files::remove(&self.layout.container_env(&self.app, &id))?;
         }
         Ok(())
     }
 
     /// The record of one.
     pub fn path(&self, id: &ReleaseId) -> Utf8PathBuf {
-        self.folder.join(format!("{id}.json"))
+        self.layout.release(&self.app, id)
     }
 }

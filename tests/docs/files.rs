@@ -34,6 +34,7 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
     let port = Port::new(9001).unwrap();
     let name = |path: camino::Utf8PathBuf| path.file_name().unwrap().to_owned();
     let names = BTreeSet::from([
+        name(layout.pin(&app, port)).replace("9001", "PORT"),
         name(layout.env_file(&app, port)).replace("9001", "PORT"),
         name(layout.cursor(&app)),
         name(layout.known_cursor(&app)),

@@ -175,66 +175,75 @@ impl HealthPath for App {
     }
 }
 
-/// Both colors' environment files say the same to systemd and to a shell: what bgctl sets, and the release's own, to the byte.
+/// Both colors' environment files say the same to systemd and to a shell: what bgctl sets. The app gets that and the release's own
+/// variables, to the byte, and nobody else gets one of these under its name.
 pub fn assert_environments(app: &App, release: &Release) {
     for color in Color::BOTH {
-        match render::environment(app, color, release) {
-            Ok(text) => assert_environment(app, color, release, &text),
+        let rendered = render::environment(app, color, release)
+            .and_then(|environment| Ok((environment, render::container_environment(release)?)));
+        match rendered {
+            Ok((environment, variables)) => assert_environment(app, color, release, &environment, variables.as_deref()),
             Err(error) => assert!(format!("{error:#}").starts_with("cannot render the environment of release ")),
         }
     }
 }
 
-fn assert_environment(app: &App, color: Color, release: &Release, text: &str) {
-    assert_eq!(render::pinned_release(text.as_bytes()).as_ref(), Ok(&release.id));
+fn assert_environment(app: &App, color: Color, release: &Release, text: &str, variables: Option<&str>) {
     let pairs = read::env::assignments(text);
     assert_eq!(read::sh::assignments(text).as_ref(), Ok(&pairs), "{text}");
-    let mut variables: BTreeMap<_, _> = pairs.iter().cloned().collect();
-    assert_eq!(variables.len(), pairs.len(), "each is set once");
-    let mut take = |name: &str| variables.remove(name).unwrap_or_else(|| panic!("no {name} in {text}"));
+    let environment: BTreeMap<_, _> = pairs.iter().cloned().collect();
+    assert_eq!(environment.len(), pairs.len(), "each is set once");
+    let is_bgctls = |name: &str| name == "PORT" || name.starts_with("BGCTL_");
+    assert!(environment.keys().all(|name| is_bgctls(name)), "{text}");
+    let is = |name: &str| environment.get(name).unwrap_or_else(|| panic!("no {name} in {text}"));
 
     let host_port = app.ports.get(color).to_string();
-    assert_eq!(take("BGCTL_RELEASE"), release.id.as_str());
-    assert_eq!(take("BGCTL_APP"), app.name.as_str());
-    assert_eq!(take("BGCTL_COLOR"), color.as_str());
-    assert_eq!(take("BGCTL_PORT"), host_port);
-    let health: bgctl::model::HealthCheck = serde_json::from_str(&take("BGCTL_HEALTH")).unwrap();
+    assert_eq!(is("BGCTL_RELEASE"), release.id.as_str());
+    assert_eq!(is("BGCTL_APP"), app.name.as_str());
+    assert_eq!(is("BGCTL_COLOR"), color.as_str());
+    assert_eq!(is("BGCTL_PORT"), &host_port);
+    let health: bgctl::model::HealthCheck = serde_json::from_str(is("BGCTL_HEALTH")).unwrap();
     assert_eq!(health, release.health);
     let port = match &release.artifact {
         Artifact::Image { container_port, .. } => container_port.to_string(),
         Artifact::Program { .. } => host_port,
     };
-    assert_eq!(take("PORT"), port);
+    assert_eq!(is("PORT"), &port);
     let arguments: Vec<_> = release
         .arguments
         .iter()
         .map(|each| each.replace("{port}", &port))
         .collect();
-    assert_eq!(unit::variable_words(&take("BGCTL_ARGS")), Ok(arguments));
-    let for_the_client = match &release.artifact {
-        Artifact::Image { image, .. } => {
-            assert_eq!(take("BGCTL_IMAGE"), image.to_string());
-            assert_run_options(release, &unit::variable_words(&take("BGCTL_RUN_ARGS")).unwrap())
-        }
-        Artifact::Program { path } => {
-            assert_eq!(take("BGCTL_EXEC"), path.as_str());
-            assert!(path.as_str().starts_with('/') && !path.as_str().contains('='));
-            Vec::new()
-        }
-    };
-    let own = release
+    let own: BTreeMap<_, _> = release
         .environment
         .iter()
-        .map(|(name, value)| (name.to_string(), value.clone()));
-    assert!(
-        variables
-            .into_iter()
-            .eq(own.filter(|(name, _)| !for_the_client.contains(name)))
-    );
+        .map(|(name, value)| (name.to_string(), value.clone()))
+        .collect();
+    let words = unit::variable_words(is("BGCTL_ARGS")).unwrap();
+    match &release.artifact {
+        Artifact::Image { image, .. } => {
+            assert_eq!(words, arguments);
+            assert_eq!(is("BGCTL_IMAGE"), &image.to_string());
+            assert_run_options(app, release, &unit::variable_words(is("BGCTL_RUN_ARGS")).unwrap());
+            let pairs = read::container_env::assignments(variables.unwrap_or_default()).unwrap();
+            assert!(pairs.into_iter().eq(own), "{variables:?}");
+        }
+        Artifact::Program { path } => {
+            assert_eq!(variables, None);
+            let started = read::env_split::started(is("BGCTL_EXEC"), &words, environment.clone()).unwrap();
+            assert!(path.as_str().starts_with('/') && !path.as_str().contains('='));
+            let command: Vec<_> = std::iter::once(path.to_string()).chain(arguments).collect();
+            assert_eq!(started.0, command);
+            let (ours, got): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                started.1.into_iter().partition(|(name, _)| is_bgctls(name));
+            assert_eq!(got, own);
+            assert!(!ours.keys().any(|name| name.starts_with("BGCTL_ENV_")), "{ours:?}");
+        }
+    }
 }
 
-/// The options of `docker run` are one for each thing, in their order; the names of the variables whose values are among them.
-fn assert_run_options(release: &Release, options: &[String]) -> Vec<String> {
+/// The options of `docker run` are one for each thing, in their order, and none has a variable's value.
+fn assert_run_options(app: &App, release: &Release, options: &[String]) {
     let Artifact::Image {
         volumes,
         memory,
@@ -264,25 +273,30 @@ fn assert_run_options(release: &Release, options: &[String]) -> Vec<String> {
         ours.iter()
             .all(|option| option.starts_with("--env=") && !option["--env=".len()..].contains('='))
     );
-    let (variables, rest) = rest.split_at(release.environment.len());
-    let mut for_the_client = Vec::new();
-    for (option, (name, value)) in variables.iter().zip(&release.environment) {
-        if *option == format!("--env={name}={value}") {
-            for_the_client.push(name.to_string());
-        } else {
-            assert_eq!(*option, format!("--env={name}"));
-        }
-    }
+    let (files, rest) = rest.split_at(usize::from(!release.environment.is_empty()));
+    let file = bgctl::host::layout::Layout::default().container_env(&app.name, &release.id);
+    assert!(
+        files.iter().all(|option| *option == format!("--env-file={file}")),
+        "{files:?}"
+    );
     let (own, rest) = rest.split_at(rest.len() - more.len());
     assert_eq!(rest, more);
+    let sets_directory = release
+        .environment
+        .keys()
+        .any(|name| name.as_str() == "CREDENTIALS_DIRECTORY");
+    let of_credentials = if *credentials {
+        2 - usize::from(sets_directory)
+    } else {
+        0
+    };
     assert_eq!(
         own.len(),
-        volumes.len() + usize::from(memory.is_some()) + 2 * usize::from(*credentials)
+        volumes.len() + usize::from(memory.is_some()) + of_credentials
     );
     assert!(
         own.iter()
             .zip(volumes)
             .all(|(option, volume)| *option == format!("--volume={volume}"))
     );
-    for_the_client
 }

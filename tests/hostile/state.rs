@@ -3,9 +3,9 @@
 use bgctl::config::manifest;
 use bgctl::journal::Record;
 use bgctl::model::{App, Known, Release, sealed};
-use bgctl::render::{self, seal};
+use bgctl::render::seal;
 use bgctl::state::deferred::{self, Deferred};
-use bgctl::state::known;
+use bgctl::state::{known, pins};
 
 use super::rendered;
 
@@ -48,7 +48,7 @@ pub fn check(data: &[u8]) {
         assert_eq!(deferred.stored().is_some(), !deferred.moves.is_empty());
     }
     if let Ok(text) = std::str::from_utf8(data) {
-        if let Ok(release) = render::pinned_release(data) {
+        if let Ok(release) = pins::of_0_1_0(data) {
             assert!(sealed::without_sum(text).starts_with(&format!("BGCTL_RELEASE={release}")));
         }
         if let seal::Seal::Intact(app) | seal::Seal::Edited(app) = seal::check(text) {

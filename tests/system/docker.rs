@@ -91,6 +91,50 @@ fn an_image_that_no_registry_has_is_pinned_by_its_id() {
 }
 
 #[test]
+fn variables_of_a_container_reach_the_container_alone() {
+    let host = Host::with_images();
+    let longest = "x".repeat((64 << 10) - "LONG=".len() - 1);
+    let set = [
+        ("DOCKER_HOST", "tcp://nowhere:1"),
+        ("DOCKER_CONTEXT", "nothing"),
+        ("HOME", "/nowhere"),
+        ("LD_PRELOAD", "/nowhere.so"),
+        ("LONG", &longest),
+        ("MAINPID", "1"),
+        ("NOTIFY_SOCKET", "/run/nobody"),
+        ("PATH", "/app"),
+        ("TOKEN", "  a b  $HOME ${PATH} %i \"q\" 'r' `id` \\ # end "),
+    ];
+    let mut app = App::docker(&host, "inside", 9476);
+    for (name, value) in set {
+        app = app.set(&format!("run.env.{name}"), value);
+    }
+    let app = app.install();
+    app.switch("v1");
+    app.is_served_by("v1", "blue");
+    let inside = "docker inspect inside-9476 --format '{{json .Config.Env}}'";
+    let inside: Vec<String> = serde_json::from_str(&host.succeed(inside)).unwrap();
+    for (name, value) in set {
+        assert!(inside.contains(&format!("{name}={value}")), "{name}: {inside:?}");
+    }
+    for line in ["PORT=8080", "BGCTL_PORT=9476", "BGCTL_COLOR=blue", "BGCTL_RELEASE=v1"] {
+        assert!(inside.contains(&line.to_owned()), "{line}: {inside:?}");
+    }
+    let client = host.succeed("cat /proc/$(systemctl show -P MainPID inside@9476)/environ | tr '\\0' '\\n'");
+    assert!(!client.contains("nowhere") && !client.contains("TOKEN"), "{client}");
+
+    let app = app.set("run.env.LONG", format!("{longest}x")).install();
+    let refused = app.bgctl("switch", &app.release("v2")).expect(2);
+    assert!(
+        refused
+            .error()
+            .starts_with("cannot set LONG in the environment: it is longer than 64 KiB"),
+        "{refused:?}"
+    );
+    assert_eq!(app.open_switch(), "");
+}
+
+#[test]
 fn a_secret_is_in_no_command_line_log_store_or_error() {
     let host = Host::with_images();
     let (one, two, three) = ("s3cret-of-env", "s3cret-of-file", "s3cret-of-credential");

@@ -86,12 +86,12 @@ fn what_users_do_not_notice_is_put_right_and_they_do_not_notice_that_either() {
     let hands = [
         ("etcdctl del /hands/release", "key /hands/release: it is missing"),
         (
-            "cp /var/lib/bgctl/hands/9360.env /var/lib/bgctl/hands/9361.env",
+            "cd /var/lib/bgctl/hands && cp 9360.json 9361.json && cp 9360.env 9361.env",
             "green runs v2, and v1 is pinned to it",
         ),
         (
             ": >/var/lib/bgctl/hands/9360.env",
-            "9360.env: it does not begin with the release that it pins",
+            "9360.env: its checksum does not fit",
         ),
     ];
     is_put_right(&app, &hands, "v2", "green");

@@ -181,6 +181,7 @@ fn secrets_are_for_root_alone_and_in_their_files() {
         "/var/lib/bgctl/safe/9180.env",
         "/etc/bgctl/apps/vault.toml",
         "/var/lib/bgctl/vault/releases/one.json",
+        "/var/lib/bgctl/vault/releases/one.container-env",
     ] {
         host.succeed(&format!("grep -qF -f /root/hidden {file}"));
         assert_eq!(host.succeed(&format!("stat -c '%a %U' {file}")), "600 root");

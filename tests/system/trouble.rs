@@ -39,6 +39,39 @@ fn a_request_that_outlives_the_drain_is_told_of_and_asked_again_where_that_is_sa
 }
 
 #[test]
+fn a_client_of_the_old_port_that_is_not_nginx_is_named_and_not_waited_for() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "scraped", 9480)
+        .set("drain.timeout", "50s")
+        .install();
+    app.switch("p1");
+    // A scraper that keeps its connection, and one that makes a new one each time.
+    host.copy_in(
+        "/root/scrape",
+        "exec 3<>/dev/tcp/127.0.0.1/9480 && printf 'GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' >&3 && \\\n\
+         read -r line <&3 && echo \"$line\" >/root/scraped && exec sleep 300\n",
+    );
+    let scraper = host.spawn("exec bash /root/scrape");
+    host.wait_until("grep -q 200 /root/scraped");
+    let request = format!("-H 'Host: {}' 'http://127.0.0.1/slow?ms=4000'", app.site());
+    let slow = host.spawn(&format!("curl -sf -o /dev/null -w '%{{http_code}}' {request}"));
+    host.wait_until("test $(ss -Htn state established 'dport = :9480' | wc -l) = 2");
+    let report = app.switch("p2");
+    let slow = Host::wait(slow).expect(0);
+    assert_eq!(slow.stdout, "200", "it was waited for");
+    let steps = report["steps"].as_array().unwrap();
+    let drain = steps.iter().find(|step| step["step"] == "drain").unwrap();
+    let note = drain["note"].as_str().unwrap_or_default();
+    assert!(
+        note.starts_with("sleep (process ") && note.ends_with(") still holds 1 connection"),
+        "{drain}"
+    );
+    assert!(report["total_ms"].as_u64().unwrap() < 20_000, "{report:#}");
+    host.succeed("pkill -f '[s]leep 300'");
+    Host::wait(scraper);
+}
+
+#[test]
 fn a_third_release_takes_the_place_of_the_one_that_was_kept_warm() {
     let host = Host::with_programs();
     let app = App::program(&host, "third", 9214)

@@ -1,8 +1,9 @@
-//! Counting sockets by the kernel's own socket monitoring, `sock_diag(7)`: it filters by port and state itself, so that
+//! Finding sockets by the kernel's own socket monitoring, `sock_diag(7)`: it filters by port and state itself, so that
 //! the answer is short however many connections a host has.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with};
 
@@ -24,24 +25,24 @@ const STATES: u32 = (1 << 1) | (1 << 2);
 /// The kernel's dumps come in pieces of at most 32 KiB.
 const PIECE: usize = 64 * 1024;
 
-/// How many TCP sockets there are whose remote end is `port` on the loopback interface.
-pub(super) fn to_loopback(port: Port) -> io::Result<usize> {
-    let families = [AddressFamily::INET, AddressFamily::INET6];
-    families.into_iter().map(|family| dump(family, port)).sum()
+/// The inodes of the TCP sockets whose remote end is `port` on the loopback interface.
+pub(super) fn to_loopback(port: Port) -> io::Result<BTreeSet<u64>> {
+    let mut inodes = BTreeSet::new();
+    for family in [AddressFamily::INET, AddressFamily::INET6] {
+        dump(family, port, &mut inodes)?;
+    }
+    Ok(inodes)
 }
 
-fn dump(family: AddressFamily, port: Port) -> io::Result<usize> {
+fn dump(family: AddressFamily, port: Port, inodes: &mut BTreeSet<u64>) -> io::Result<()> {
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(netlink::SOCK_DIAG))?;
     send(&socket, &request(family, port), SendFlags::empty())?;
     let mut piece = vec![0; PIECE];
-    let mut count = 0;
     loop {
         let (length, _) = recv(&socket, piece.as_mut_slice(), RecvFlags::empty())?;
-        let (found, done) = read_piece(piece.get(..length).unwrap_or_default())?;
-        count += found;
-        if done {
-            return Ok(count);
+        if read_piece(piece.get(..length).unwrap_or_default(), inodes)? {
+            return Ok(());
         }
     }
 }
@@ -61,38 +62,41 @@ fn request(family: AddressFamily, port: Port) -> Vec<u8> {
     bytes
 }
 
-/// How many sockets a piece of a dump names, and whether it was the last one.
-fn read_piece(mut piece: &[u8]) -> io::Result<(usize, bool)> {
+/// Adds the sockets that a piece of a dump names; says whether it was the last piece.
+fn read_piece(mut piece: &[u8], inodes: &mut BTreeSet<u64>) -> io::Result<bool> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, "sock_diag sent a broken message");
-    let mut count = 0;
     while !piece.is_empty() {
         let length = u32::from_ne_bytes(array(piece, 0).ok_or_else(broken)?) as usize;
         let kind = u16::from_ne_bytes(array(piece, 4).ok_or_else(broken)?);
         let message = piece.get(HEADER..length).ok_or_else(broken)?;
         match kind {
-            NLMSG_DONE => return Ok((count, true)),
+            NLMSG_DONE => return Ok(true),
             NLMSG_ERROR => {
                 let code = i32::from_ne_bytes(array(message, 0).ok_or_else(broken)?);
                 return Err(io::Error::from_raw_os_error(-code));
             }
-            _ => count += usize::from(goes_to_loopback(message).ok_or_else(broken)?),
+            _ => {
+                let (remote, inode) = socket(message).ok_or_else(broken)?;
+                inodes.extend(is_loopback(remote).then_some(inode));
+            }
         }
         // Messages begin at multiples of four (netlink(3), NLMSG_ALIGN).
         piece = piece.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    Ok((count, false))
+    Ok(false)
 }
 
-/// Whether the remote address of a `struct inet_diag_msg` is one of the loopback interface.
-fn goes_to_loopback(message: &[u8]) -> Option<bool> {
+/// The remote address and the inode of a `struct inet_diag_msg`.
+fn socket(message: &[u8]) -> Option<(IpAddr, u64)> {
     const REMOTE: usize = 24;
+    const INODE: usize = 68;
     let family = u16::from(*message.first()?);
-    let address = if family == AddressFamily::INET.as_raw() {
+    let remote = if family == AddressFamily::INET.as_raw() {
         Ipv4Addr::from(array::<4>(message, REMOTE)?).into()
     } else {
         Ipv6Addr::from(array::<16>(message, REMOTE)?).into()
     };
-    Some(is_loopback(address))
+    Some((remote, u32::from_ne_bytes(array(message, INODE)?).into()))
 }
 
 fn array<const N: usize>(bytes: &[u8], from: usize) -> Option<[u8; N]> {
@@ -111,9 +115,10 @@ mod tests {
         refusal.resize(HEADER, 0);
         refusal.extend((-2_i32).to_ne_bytes());
         refusal.resize(36, 0);
-        assert_eq!(read_piece(&refusal).unwrap_err().raw_os_error(), Some(2));
-        assert!(read_piece(&refusal[..20]).is_err());
-        assert!(read_piece(&[1, 0]).is_err());
-        assert_eq!(read_piece(&[]).unwrap(), (0, false));
+        let read = |piece: &[u8]| read_piece(piece, &mut BTreeSet::new());
+        assert_eq!(read(&refusal).unwrap_err().raw_os_error(), Some(2));
+        assert!(read(&refusal[..20]).is_err());
+        assert!(read(&[1, 0]).is_err());
+        assert!(!read(&[]).unwrap());
     }
 }

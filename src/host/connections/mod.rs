@@ -1,18 +1,24 @@
 //! Who is connected to a port of this host, and waiting until nobody is.
 //!
-//! A connection over the loopback interface is two sockets. Counted is the client's: the one whose *remote* end is
+//! A connection over the loopback interface is two sockets. Looked at is the client's: the one whose *remote* end is
 //! `127.0.0.1:PORT` (or `::1`). For nginx's connections that is exactly what matters: a request is in flight while nginx
 //! holds its connection open, and a socket that the instance has not closed yet after nginx did is nobody's request.
-//! A connection that is still being made (`SYN_SENT`) counts as well: a request waits for it.
+//! A connection that is still being made (`SYN_SENT`) counts as well: a request waits for it. Other clients (a metrics scraper
+//! that keeps its connection) are told, and not waited for.
 
 mod diag;
+mod owners;
 mod table;
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use eyre::WrapErr as _;
 
+use self::owners::Owners;
+use super::process;
 use crate::model::Port;
 
 /// The time between two looks while draining, at least.
@@ -24,12 +30,40 @@ const SYSTEMD: u32 = 1;
 const UNIT: &str = ".service";
 
 /// How a drain ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DrainReport {
     /// How long it took.
     pub waited: Duration,
     /// How many connections were still open when the time was up; 0: it ended by itself.
     pub cut: usize,
+    /// Who still holds connections that were not waited for, as far as it was found out.
+    pub others: Vec<Holder>,
+}
+
+/// A process that holds connections. Its `Display` says so, as in `prometheus (process 812) still holds 1 connection`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its id.
+    pub process: u32,
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub connections: usize,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            process,
+            name,
+            connections,
+        } = self;
+        let plural = if *connections == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{name} (process {process}) still holds {connections} connection{plural}"
+        )
+    }
 }
 
 /// A process that listens on a port.
@@ -41,30 +75,34 @@ pub struct Listener {
     pub process: Option<(u32, String)>,
 }
 
-/// How many connections to `port` over the loopback interface there are on this host, by the kernel's `sock_diag`
-/// (`sock_diag(7)`), or by `/proc/net/tcp` where that is not to be had. Fails where neither can be read.
-pub fn open(port: Port) -> eyre::Result<usize> {
+/// The inodes of the sockets that are connected to `port` over the loopback interface of this host, by the kernel's `sock_diag`
+/// (`sock_diag(7)`), or by `/proc/net/tcp` where that is not to be had. Errors where neither can be read.
+fn clients(port: Port) -> eyre::Result<BTreeSet<u64>> {
     diag::to_loopback(port).or_else(|error| {
         tracing::debug!("cannot ask sock_diag: {error}; reading /proc/net/tcp instead");
         let sockets = table::read().wrap_err("cannot count connections")?;
-        Ok(sockets.iter().filter(|socket| socket.is_client_of(port)).count())
+        let clients = sockets.iter().filter(|socket| table::is_client_of(socket, port));
+        Ok(clients.map(|socket| socket.inode).collect())
     })
 }
 
-/// Waits until no connection to `port` was there for a `settled` moment, for `timeout` at most. `on_change` hears how
-/// many are left. Fails where connections cannot be counted.
+/// Waits until no connection to `port` was there for a `settled` moment, for `timeout` at most. Waited for are the connections of
+/// the processes that `counts` says, and those of which it is not known whose they are. `on_change` hears how many are left.
+/// Errors where connections cannot be counted.
 pub async fn drain(
     port: Port,
     timeout: Duration,
     settled: Duration,
+    counts: impl Fn(u32) -> bool,
     mut on_change: impl FnMut(usize),
 ) -> eyre::Result<DrainReport> {
     let began = Instant::now();
+    let mut owners = Owners::new(counts);
     let mut quiet_since = None;
     let mut before = None;
     loop {
         let look = Instant::now();
-        let open = open(port)?;
+        let open = owners.count(&clients(port)?).await;
         if before.replace(open) != Some(open) {
             on_change(open);
         }
@@ -73,8 +111,11 @@ pub async fn drain(
         }
         let settled_now = open == 0 && look.duration_since(*quiet_since.get_or_insert(look)) >= settled;
         if settled_now || began.elapsed() >= timeout {
-            let waited = began.elapsed();
-            return Ok(DrainReport { waited, cut: open });
+            return Ok(DrainReport {
+                waited: began.elapsed(),
+                cut: open,
+                others: owners.holders(),
+            });
         }
         // A look costs more where there are more sockets; looking must not become the load.
         tokio::time::sleep(LOOK.max(look.elapsed() * 4)).await;
@@ -84,10 +125,12 @@ pub async fn drain(
 /// Who listens on `port`, on whatever address; none where nobody does. Fails where the host's sockets cannot be read.
 pub fn listener(port: Port) -> eyre::Result<Option<Listener>> {
     let sockets = table::read().wrap_err_with(|| format!("cannot tell who listens on port {port}"))?;
-    let socket = sockets.iter().find(|socket| socket.listens_on(port));
+    let socket = sockets.iter().find(|socket| table::listens_on(socket, port));
     Ok(socket.map(|socket| Listener {
-        address: socket.local,
-        process: table::owner(socket.inode),
+        address: socket.local_address,
+        process: process::owners(&BTreeSet::from([socket.inode]))
+            .first()
+            .map(|(_, process)| named(*process)),
     }))
 }
 
@@ -95,11 +138,12 @@ pub fn listener(port: Port) -> eyre::Result<Option<Listener>> {
 /// of them does, or it cannot be told. Fails where the host's sockets cannot be read.
 pub fn stranger(port: Port, main: u32) -> eyre::Result<Option<(u32, String)>> {
     let sockets = table::read().wrap_err_with(|| format!("cannot tell who listens on port {port}"))?;
-    let answering: Vec<_> = sockets.into_iter().filter(|socket| socket.answers_on(port)).collect();
-    if answering.iter().any(|socket| table::owns(main, socket.inode)) {
+    let answering = sockets.iter().filter(|socket| table::answers_on(socket, port));
+    let answering: BTreeSet<_> = answering.map(|socket| socket.inode).collect();
+    if process::sockets(main).any(|inode| answering.contains(&inode)) {
         return Ok(None);
     }
-    let Some(mut group) = table::control_group(main) else {
+    let Some(mut group) = process::control_group(main) else {
         return Ok(None);
     };
     // A program to which its group was delegated has groups of its own below the unit's.
@@ -108,17 +152,17 @@ pub fn stranger(port: Port, main: u32) -> eyre::Result<Option<(u32, String)>> {
     }
     // What listens for a socket unit is systemd.
     let is_ours =
-        |owner: u32| owner == SYSTEMD || table::control_group(owner).is_none_or(|other| other.starts_with(&group));
-    let mut stranger = None;
-    for socket in answering {
-        for owner in table::owners(socket.inode) {
-            if is_ours(owner) {
-                return Ok(None);
-            }
-            stranger = Some(table::named(owner));
-        }
+        |owner: u32| owner == SYSTEMD || process::control_group(owner).is_none_or(|other| other.starts_with(&group));
+    let owners = process::owners(&answering);
+    if owners.iter().any(|(_, owner)| is_ours(*owner)) {
+        return Ok(None);
     }
-    Ok(stranger)
+    Ok(owners.last().map(|(_, owner)| named(*owner)))
+}
+
+/// A process with its name.
+fn named(process: u32) -> (u32, String) {
+    (process, process::name(process).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -138,27 +182,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn both_ways_to_count_see_the_same() {
+    async fn both_ways_to_look_see_the_same() {
         for address in ["127.0.0.1", "::1"] {
             let (server, port) = listen(address).await;
-            let by_table = || {
-                table::read()
-                    .unwrap()
-                    .iter()
-                    .filter(|socket| socket.is_client_of(port))
-                    .count()
+            let see = |count: usize, why: &str| {
+                let by_table = table::read().unwrap().into_iter();
+                let by_table = by_table.filter(|socket| table::is_client_of(socket, port));
+                let by_table: BTreeSet<_> = by_table.map(|socket| socket.inode).collect();
+                assert_eq!(diag::to_loopback(port).unwrap(), by_table, "{address}");
+                assert_eq!(by_table.len(), count, "{address}: {why}");
+                assert!(by_table.is_subset(&process::sockets(std::process::id()).collect()));
             };
-            assert_eq!((diag::to_loopback(port).unwrap(), by_table()), (0, 0));
-
+            see(0, "nobody is connected");
             let first = TcpStream::connect((address, port.get())).await.unwrap();
             let second = TcpStream::connect((address, port.get())).await.unwrap();
-            assert_eq!((diag::to_loopback(port).unwrap(), by_table()), (2, 2), "{address}");
+            see(2, "the client's end of each");
 
             let (mut accepted, _) = server.accept().await.unwrap();
             drop(first);
             assert_eq!(accepted.read(&mut [0]).await.unwrap(), 0);
-            let reason = "the server's own end stays open and counts for nothing";
-            assert_eq!((diag::to_loopback(port).unwrap(), by_table()), (1, 1), "{reason}");
+            see(1, "the server's own end stays open and counts for nothing");
             drop(second);
         }
     }
@@ -175,7 +218,8 @@ mod tests {
             drop(open);
             assert_eq!(accepted.read(&mut [0]).await.unwrap(), 0);
         };
-        let (report, ()) = tokio::join!(drain(port, LONG, SETTLED, |left| heard.push(left)), closing);
+        let draining = drain(port, LONG, SETTLED, |_| true, |left| heard.push(left));
+        let (report, ()) = tokio::join!(draining, closing);
         let report = report.unwrap();
         assert_eq!((report.cut, heard), (0, vec![1, 0]));
         assert!((OPEN + SETTLED..LONG).contains(&report.waited), "{report:?}");
@@ -185,9 +229,65 @@ mod tests {
     async fn a_drain_that_takes_too_long_says_what_is_cut() {
         let (_server, port) = listen("127.0.0.1").await;
         let _open = TcpStream::connect(("127.0.0.1", port.get())).await.unwrap();
-        let short = Duration::from_millis(40);
-        let report = drain(port, short, SETTLED, |_| {}).await.unwrap();
+        // So long that it is known whose it is.
+        let short = Duration::from_millis(400);
+        let report = drain(port, short, SETTLED, |_| true, |_| {}).await.unwrap();
         assert!(report.cut == 1 && report.waited >= short, "{report:?}");
+        assert_eq!(report.others, []);
+    }
+
+    #[tokio::test]
+    async fn a_drain_names_others_and_does_not_wait_for_them() {
+        let (server, port) = listen("127.0.0.1").await;
+        let connect = || TcpStream::connect(("127.0.0.1", port.get()));
+        let _kept = connect().await.unwrap();
+        // Who keeps one makes many more.
+        let hammering = async {
+            loop {
+                let (one, accepted) = tokio::join!(connect(), server.accept());
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                drop((one, accepted));
+            }
+        };
+        let report = tokio::select! {
+            report = drain(port, LONG, SETTLED, |_| false, |_| {}) => report.unwrap(),
+            () = hammering => unreachable!(),
+        };
+        assert!(report.cut == 0 && report.waited < LONG / 2, "{report:?}");
+        let [holder] = &report.others[..] else {
+            panic!("{report:?}")
+        };
+        assert_eq!(holder.process, std::process::id());
+        assert!(holder.connections >= 1 && !holder.name.is_empty());
+        let one = Holder {
+            connections: 1,
+            ..holder.clone()
+        };
+        assert!(one.to_string().ends_with(") still holds 1 connection"), "{one}");
+    }
+
+    #[tokio::test]
+    async fn a_drain_waits_for_what_is_counted_beside_what_is_not() {
+        let (_server, port) = listen("127.0.0.1").await;
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; read -r line");
+        let mut other = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _own = TcpStream::connect(("127.0.0.1", port.get())).await.unwrap();
+        let own = std::process::id();
+        let short = Duration::from_secs(2);
+        let report = drain(port, short, SETTLED, |process| process == own, |_| {})
+            .await
+            .unwrap();
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(report.cut == 1 && report.waited >= short, "{report:?}");
+        assert_eq!(
+            report.others.iter().map(|holder| holder.process).collect::<Vec<_>>(),
+            [other.id()]
+        );
     }
 
     #[tokio::test]

@@ -7,7 +7,8 @@ use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
 use crate::model::{App, Artifact, ByColor, Color, Hinted, Invalid, Port, Runtime, Settings, UnitName};
 use crate::proxy::nginx;
-use crate::state::releases::{self, Releases};
+use crate::state::pins;
+use crate::state::releases::Releases;
 
 /// What must hold on the host before anything is written; `active` is what the cursor says. Fails with the first that does
 /// not.
@@ -123,7 +124,7 @@ async fn check_old_ports(
             format!("{unit} runs")
         } else if systemd.is_enabled(&unit).await? {
             format!("{unit} starts at boot")
-        } else if let Some(release) = releases::pinned(layout, &app.name, before)? {
+        } else if let Some(release) = pins::pinned(layout, &app.name, before)? {
             format!("release {release} is pinned to it")
         } else if active == Some(color) || route.serves(color) {
             format!("{color} is active")
@@ -144,7 +145,7 @@ fn check_runtime(app: &App, layout: &Layout) -> eyre::Result<()> {
         return Ok(());
     }
     for color in Color::BOTH {
-        let Some(id) = releases::pinned(layout, &app.name, *app.ports.get(color))? else {
+        let Some(id) = pins::pinned(layout, &app.name, *app.ports.get(color))? else {
             continue;
         };
         let release = Releases::new(layout, &app.name).read(&id)?;

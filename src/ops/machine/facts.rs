@@ -1,14 +1,15 @@
 //! All of an app as it is, also what somebody changed by hand.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use procfs::process::Process;
 
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
-use crate::files;
 use crate::host::identity;
 use crate::host::systemd::UnitState;
-use crate::model::{AppName, ByColor, Color, Holder, NoClaim, ReleaseId, Route, Stored, UnitName, Unreadable, sealed};
+use crate::model::{AppName, ByColor, Color, Holder, NoClaim, ReleaseId, Route, Stored, UnitName, Unreadable};
 use crate::ops::install::{self, Alien, Change, Files};
 use crate::proxy::nginx::{self, route};
 use crate::render;
@@ -133,25 +134,12 @@ impl Machine {
     }
 
     fn pin_fact(&self, color: Color) -> eyre::Result<Pin> {
-        let pinned = match self.pinned(color) {
-            Ok(None) => return Ok(Pin::Nothing),
-            Ok(Some(id)) => id,
-            Err(error) if Unreadable::is_newer(&error) => return Err(error),
-            Err(error) => return Ok(Pin::Broken(format!("{error:#}"))),
-        };
-        let path = self.layout.env_file(&self.app.name, self.port(color));
-        let text = files::read(&path)?.unwrap_or_default();
-        let is_sealed =
-            sealed::read_text(text.as_bytes(), render::ENVIRONMENT_VERSION).is_ok_and(|(_, is_sealed)| is_sealed);
-        // What an earlier bgctl wrote can only be compared with what would be written now.
-        let rendered = self.releases().read(&pinned).ok();
-        let rendered = rendered.and_then(|release| render::environment(&self.app, color, &release).ok());
-        Ok(match rendered {
-            Some(rendered) if !is_sealed && !rendered.ends_with(&format!("\n{text}")) => {
-                Pin::Broken(format!("{path} is not what release {pinned} says"))
-            }
-            _ => Pin::Release(pinned),
-        })
+        match self.pinned(color) {
+            Ok(None) => Ok(Pin::Nothing),
+            Ok(Some(id)) => Ok(Pin::Release(id)),
+            Err(error) if Unreadable::is_newer(&error) => Err(error),
+            Err(error) => Ok(Pin::Broken(format!("{error:#}"))),
+        }
     }
 
     /// The releases that can be read, and those that cannot.
@@ -252,8 +240,7 @@ fn file_fact(app: &AppName, change: &Change) -> Option<FileFact> {
 /// The release that the main process of an instance was started with: its own environment (proc(5), `/proc/PID/environ`), or
 /// that of the docker client, which is started with the same.
 fn running(state: &UnitState) -> Option<ReleaseId> {
-    let environment = fs_err::read(format!("/proc/{}/environ", state.main_process?)).ok()?;
-    let mut variables = environment.split(|byte| *byte == 0);
-    let value = variables.find_map(|each| each.strip_prefix(b"BGCTL_RELEASE="))?;
-    ReleaseId::parse(std::str::from_utf8(value).ok()?).ok()
+    let process = Process::new(state.main_process?.try_into().ok()?).ok()?;
+    let environment = process.environ().ok()?;
+    ReleaseId::parse(environment.get(OsStr::new("BGCTL_RELEASE"))?.to_str()?).ok()
 }

@@ -22,17 +22,15 @@ use crate::model::{
     Release, ReleaseId, Revision, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
-use crate::render;
 use crate::store::{ClaimError, Store};
 
-use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
 use crate::host::{identity, probe, tell};
 use crate::proxy::nginx::route;
-use crate::state::known;
-use crate::state::releases::{self, Releases};
+use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
+use crate::state::{known, pins};
 
 pub use cursor::{Published, claim_of};
 pub use facts::ask;
@@ -187,7 +185,7 @@ impl Machine {
     }
 
     fn pinned(&self, color: Color) -> eyre::Result<Option<ReleaseId>> {
-        releases::pinned(&self.layout, &self.app.name, self.port(color))
+        pins::pinned(&self.layout, &self.app.name, self.port(color))
     }
 
     /// The release that is pinned to a color; fails where nothing is.
@@ -209,19 +207,17 @@ impl Machine {
     }
 
     fn pin(&self, color: Color, release: Option<&ReleaseId>) -> eyre::Result<()> {
-        let name = &self.app.name;
-        let env_file = self.layout.env_file(name, self.port(color));
+        let (layout, name) = (&self.layout, &self.app.name);
         let Some(id) = release else {
-            return files::remove(&env_file).map(drop);
+            return pins::unpin(layout, name, self.port(color));
         };
-        self.releases().sync()?;
-        let text = render::environment(&self.app, color, &self.releases().read(id)?)?;
-        files::write(&env_file, text.as_bytes(), 0o600)
+        pins::pin(layout, &self.app, color, &self.releases().read(id)?)
     }
 
     async fn start(&self, color: Color, health: &HealthCheck) -> eyre::Result<()> {
         let unit = self.unit(color);
         let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
+        let began = Instant::now();
         let started = async {
             // systemd takes the description while it starts the unit.
             let start = self.systemd.start(&unit, health.deadline + systemd::JOB_MARGIN);
@@ -232,7 +228,7 @@ impl Machine {
             if !was_up {
                 health.healthy_for = Duration::ZERO;
             }
-            probe::wait(&health, self.port(color), |status| self.announce(status)).await?;
+            probe::wait(&health, self.port(color), began, |status| self.announce(status)).await?;
             // What answered may be somebody else, who has the port that this one would need.
             let state = self.systemd.active_state(&unit).await?;
             if state.is_down() || state == ActiveState::Activating {

@@ -1,5 +1,7 @@
 //! What puts right what somebody changed by hand, or a disk damaged.
 
+use std::time::{Duration, Instant};
+
 use eyre::WrapErr as _;
 
 use crate::drift::{CursorFact, Facts, Pin, Repair};
@@ -96,10 +98,13 @@ impl Machine {
         let unit = self.unit(color);
         self.systemd.reset_failed(&unit).await?;
         let Ok(release) = self.pinned_release(color) else {
-            let health = &self.app.health;
+            let mut health = self.app.health.clone();
+            // The unit itself waited for that long.
+            health.healthy_for = Duration::ZERO;
+            let began = Instant::now();
             let started = async {
                 self.systemd.start(&unit, health.deadline + JOB_MARGIN).await?;
-                probe::wait(health, self.port(color), |status| self.announce(status)).await
+                probe::wait(&health, self.port(color), began, |status| self.announce(status)).await
             };
             return match started.await {
                 Ok(_) => Ok(()),

@@ -6,7 +6,7 @@ use crate::engine::Effects as _;
 use crate::host::connections;
 use crate::model::{Color, Route};
 use crate::plan::Expected;
-use crate::proxy::nginx::{self, Way, old, route};
+use crate::proxy::nginx::{self, Nginx, Way, old, route};
 
 use super::Machine;
 
@@ -68,12 +68,18 @@ impl Machine {
         Ok(())
     }
 
-    /// Waits until `color` has no connection left; a note where some had to be cut.
+    /// Waits until nginx has no connection to `color` left; a note where some had to be cut, or others hold some.
     pub(super) async fn drain(&self, color: Color, timeout: Duration) -> eyre::Result<Option<String>> {
-        let report = connections::drain(self.port(color), timeout, SETTLED, |open| {
+        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
+        let report = connections::drain(self.port(color), timeout, SETTLED, nginx.processes(), |open| {
             self.announce(&format!("drain: {color} has {open} connections"));
         })
         .await?;
-        Ok((report.cut > 0).then(|| format!("{} connections were still open after {timeout:?}", report.cut)))
+        let cut = (report.cut > 0).then(|| format!("{} connections were still open after {timeout:?}", report.cut));
+        let notes: Vec<_> = cut
+            .into_iter()
+            .chain(report.others.iter().map(ToString::to_string))
+            .collect();
+        Ok((!notes.is_empty()).then(|| notes.join("; ")))
     }
 }

@@ -13,6 +13,7 @@ pub mod route;
 mod staged;
 mod workers;
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
 use camino::Utf8Path;
@@ -183,6 +184,14 @@ impl Nginx {
             .ok_or_else(|| eyre::eyre!("cannot check nginx's configuration: no command is set for it"))?;
         let said = Command::new(program, arguments, CHECK).run().await;
         Ok(warnings(&said.map_err(|failed| refused(&failed))?))
+    }
+
+    /// Tells the processes of this nginx from others. Where none is called nginx, it is not known what nginx is here, and every
+    /// process may be one.
+    pub fn processes(&self) -> impl Fn(u32) -> bool {
+        let unit = self.settings.unit.clone();
+        let is_told = OnceCell::new();
+        move |process| workers::is_nginx(process, &unit) || !*is_told.get_or_init(workers::is_any_nginx)
     }
 
     async fn check_unless(&self, is_tested: bool, proof: Option<&Proof<'_>>) -> eyre::Result<()> {

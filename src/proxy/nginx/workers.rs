@@ -8,10 +8,14 @@ use std::time::{Duration, Instant};
 
 use eyre::WrapErr as _;
 
-use crate::model::Hinted;
+use crate::host::process;
+use crate::model::{Hinted, UnitName};
 
 /// Where nginx's packages have the error log. One that is elsewhere is not read, and everything else works the same.
 const ERROR_LOG: &str = "/var/log/nginx/error.log";
+
+/// What nginx's processes are called (proc(5), `/proc/PID/comm`).
+const NAME: &str = "nginx";
 
 /// How nginx marks the errors that make it keep its old configuration.
 const FATAL: &str = "[emerg]";
@@ -116,37 +120,29 @@ fn is_final(line: &str) -> bool {
     line.contains(FATAL) && !line.contains(": bind() to ")
 }
 
-fn processes() -> std::io::Result<Processes> {
-    let entries = fs_err::read_dir("/proc")?.flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+fn processes() -> procfs::ProcResult<Processes> {
     // A process may end while it is looked at.
-    let nginx = ids.filter_map(|id| {
-        let stat = fs_err::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        Some((id, parent_of_nginx(&stat)?))
-    });
-    Ok(nginx.collect())
+    let alive = procfs::process::all_processes()?.filter_map(|process| process.ok()?.stat().ok());
+    let nginx = alive.filter(|stat| stat.comm == NAME && stat.state != 'Z');
+    Ok(nginx
+        .filter_map(|stat| Some((stat.pid.try_into().ok()?, stat.ppid.try_into().ok()?)))
+        .collect())
 }
 
-/// The parent of a process that is nginx, from `/proc/PID/stat` (proc(5)): `PID (NAME) STATE PARENT ...`.
-fn parent_of_nginx(stat: &str) -> Option<u32> {
-    let (_, rest) = stat.split_once('(')?;
-    let (name, rest) = rest.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let is_alive = fields.next()? != "Z";
-    let parent = fields.next()?.parse().ok()?;
-    (name == "nginx" && is_alive).then_some(parent)
+/// Whether a process is of this host's nginx: of its unit, or called so where it runs in a container.
+pub(super) fn is_nginx(process: u32, unit: &UnitName) -> bool {
+    let is_of_unit = |group: String| group.split('/').any(|part| part == unit.as_str());
+    process::name(process).is_some_and(|name| name == NAME) || process::control_group(process).is_some_and(is_of_unit)
+}
+
+/// Whether any process of this host is called nginx.
+pub(super) fn is_any_nginx() -> bool {
+    processes().is_ok_and(|nginx| !nginx.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_living_nginx_counts() {
-        assert_eq!(parent_of_nginx("10 (nginx) S 1 10 10 0"), Some(1));
-        assert_eq!(parent_of_nginx("12 (nginx) Z 10 10 10 0"), None);
-        assert_eq!(parent_of_nginx("12 (a) nginx) S 10 10 10 0"), None);
-    }
 
     #[test]
     fn a_port_is_tried_several_times() {
