@@ -87,7 +87,7 @@ impl Remove<'_> {
         self.systemd.daemon_reload().await?;
         if !self.keep_state {
             self.store.remove(name).await?;
-            fs_err::remove_dir_all(layout.app(name))?;
+            files::remove_tree(&layout.app(name))?;
         }
         files::remove(&written.manifest.path)?;
         if files::remove_empty_dir(&layout.manifests())?
