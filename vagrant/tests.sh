@@ -27,6 +27,8 @@ run_tests() {
     need shellcheck shellcheck "to check the shell scripts"
     need vagrant vagrant "to try the Vagrantfile"
     need systemd-analyze systemd "to check the units"
+    need groff groff-base "to check the manual pages"
+    need mandoc mandoc "to check the manual pages"
     prepare_build
     command -v cargo-deny >/dev/null ||
         stage "installing cargo-deny, which checks the dependencies" cargo install --quiet --locked cargo-deny --version ^0.20

@@ -81,7 +81,7 @@ fn pages_say_what_json_is() {
     }
 }
 
-/// What a checker of manual pages says; nothing where it is not there.
+/// What a checker of manual pages says; nothing where there is none, `vagrant/sandbox test` installs both.
 fn complaints(checker: &str, arguments: &[&str], page: &Path) -> String {
     match Command::new(checker).args(arguments).arg(page).output() {
         Ok(output) => String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),

@@ -38,37 +38,41 @@ impl<'a> Page<'a> {
         roff.control("TH", [name.to_uppercase().as_str(), section, NO_DATE, source, manual]);
         roff.control("SH", ["NAME"]);
         roff.text([roman(format!("{name} - {what}"))]);
-        let mut lines = text.lines().peekable();
-        let mut is_first = true;
-        while let Some(line) = lines.next() {
-            if line.is_empty() {
-                continue;
-            }
-            if let Some(heading) = line.strip_prefix("## ") {
-                roff.control("SH", [section_heading(heading).as_str()]);
-                is_first = true;
-                continue;
-            }
-            // A heading has its own gap.
-            if !std::mem::take(&mut is_first) && !line.starts_with('|') {
-                roff.control("PP", []);
-            }
-            if line.starts_with("```") {
-                code(&mut roff, &take(&mut lines, |line| !line.starts_with("```")));
-                lines.next();
-            } else if line.starts_with('|') {
-                table(&mut roff, line, &take(&mut lines, |line| line.starts_with('|')));
-            } else {
-                let rest = take(&mut lines, is_text);
-                roff.text(inlines(&[&[line], rest.as_slice()].concat().join(" ")));
-            }
-        }
+        body(&mut roff, text);
         Ok(Self { name, section, roff })
     }
 
     /// As others refer to it.
     pub fn title(&self) -> String {
         format!("{}({})", self.name, self.section)
+    }
+}
+
+fn body(roff: &mut Roff, text: &str) {
+    let mut lines = text.lines().peekable();
+    let mut is_first = true;
+    while let Some(line) = lines.next() {
+        if line.is_empty() {
+            continue;
+        }
+        if let Some(heading) = line.strip_prefix("## ") {
+            roff.control("SH", [section_heading(heading).as_str()]);
+            is_first = true;
+            continue;
+        }
+        // A heading has its own gap, and so has each row of a table.
+        if !std::mem::take(&mut is_first) && !line.starts_with('|') {
+            roff.control("PP", []);
+        }
+        if line.starts_with("```") {
+            code(roff, &take(&mut lines, |line| !line.starts_with("```")));
+            lines.next();
+        } else if line.starts_with('|') {
+            table(roff, line, &take(&mut lines, |line| line.starts_with('|')));
+        } else {
+            let rest = take(&mut lines, is_text);
+            roff.text(inlines(&[&[line], rest.as_slice()].concat().join(" ")));
+        }
     }
 }
 
