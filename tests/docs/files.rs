@@ -1,10 +1,11 @@
-//! The table of files in bgctl(7).
+//! The tables of files and of keys in etcd, in bgctl(7).
 
 use std::collections::BTreeSet;
 
 use bgctl::host::layout::Layout;
 use bgctl::model::{AppName, Color, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
 use bgctl::render;
+use bgctl::store::keys::Keys;
 
 const PAGE: &str = "docs/man/bgctl.7.md";
 
@@ -84,4 +85,18 @@ fn files_without_a_mode_are_not_written_by_the_program() {
     let of_others = rows.iter().filter(|row| row[1].is_empty());
     let of_others: Vec<_> = of_others.map(|row| row[0].trim_matches('`')).collect();
     assert_eq!(of_others, ["/etc/bgctl/bgctl.toml", "/etc/nginx/APP.d/*.conf"]);
+}
+
+#[test]
+fn keys_in_etcd_are_those_of_the_program() {
+    let page = crate::read(PAGE);
+    let rows = crate::table(&page, "key");
+    let written = rows.iter().flat_map(|row| {
+        let key = row[0].trim_matches('`').replace("APP", "app");
+        ["blue", "green"].map(|color| key.replace("COLOR", color))
+    });
+    let app = AppName::parse("app").unwrap();
+    let mut known: BTreeSet<_> = Keys::below("/").all(&app).collect();
+    known.insert("/app/claim".to_owned());
+    assert_eq!(written.collect::<BTreeSet<_>>(), known);
 }
