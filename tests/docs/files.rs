@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use bgctl::host::layout::Layout;
-use bgctl::model::{AppName, Color, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
-use bgctl::render;
+use bgctl::model::{AppName, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
 use bgctl::store::keys::Keys;
 
 const PAGE: &str = "docs/man/bgctl.7.md";
@@ -16,6 +15,7 @@ fn known() -> BTreeSet<String> {
         unit: UnitName::service("nginx.service").unwrap(),
         sites: Some("/etc/nginx/sites-enabled".into()),
         test: Vec::new(),
+        control_port: Port::new(7390).unwrap(),
     };
     let (release, switch) = (ReleaseId::parse("release").unwrap(), SwitchId::numbered(1));
     let port = Port::new(9001).unwrap();
@@ -23,10 +23,12 @@ fn known() -> BTreeSet<String> {
         layout.settings(),
         layout.manifest(&app),
         layout.template_unit(&app),
+        layout.switch_unit(),
         layout.site(&app, &nginx),
+        layout.shared_site(&nginx),
         layout.below("etc/nginx/app.d/*.conf"),
         layout.env_file(&app, port),
-        layout.flag_dir(&app).join(Color::Green.as_str()),
+        layout.route_dir(&app).join("to.green").join("green"),
         layout.installed_manifest(&app),
         layout.release(&app, &release),
         layout.switch(&app, &switch),
@@ -39,18 +41,14 @@ fn known() -> BTreeSet<String> {
         layout.saved(),
         layout.state(),
         layout.app(&app),
-        layout.flag_dir(&app),
-        layout.names_dir(&app),
-        layout.names_dir(&app).join("release"),
-        layout.serving_dir(&app),
-        layout.serving_dir(&app).join("none"),
+        layout.routes(),
+        layout.route_dir(&app),
+        layout.route_dir(&app).join("to.green"),
         layout.releases_dir(&app),
         layout.switches_dir(&app),
     ];
-    let support = render::support("/usr/local/bin/bgctl".into(), &nginx.unit).unwrap();
     let mut paths: BTreeSet<_> = files.iter().map(ToString::to_string).collect();
     paths.extend(directories.iter().map(|path| format!("{path}/")));
-    paths.extend(support.into_iter().map(|(path, _)| layout.below(path).to_string()));
     paths.into_iter().map(|path| generic(&path)).collect()
 }
 
@@ -63,6 +61,7 @@ fn generic(path: &str) -> String {
             "release" => "RELEASE",
             "9001" => "PORT",
             "0001" => "NUMBER",
+            "green" => "ROUTE",
             name => name,
         };
         word.replacen(name, placeholder, 1)

@@ -173,8 +173,10 @@ fn set_in(text: &str) -> BTreeSet<String> {
 fn examples_are_valid_and_show_every_key() {
     for (page, parse) in pages() {
         let mut shown = BTreeSet::new();
-        for (language, text) in crate::blocks(&page) {
-            assert_eq!(language, "toml");
+        let toml = crate::blocks(&page)
+            .into_iter()
+            .filter(|(language, _)| *language == "toml");
+        for (_, text) in toml {
             if let Err(error) = parse(text) {
                 panic!("{error}");
             }

@@ -36,6 +36,7 @@ fn generic(path: &str, app: &str) -> String {
         let is_id = name.len() == 4 && name.bytes().all(|byte| byte.is_ascii_digit());
         generic += &match name {
             "p1" | "p2" => word.replace(name, "RELEASE"),
+            "blue" | "green" | "none" => word.replace(name, "ROUTE"),
             _ if is_id => word.replace(name, id),
             _ => word.to_owned(),
         };

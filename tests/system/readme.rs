@@ -24,9 +24,10 @@ fn session(text: &str) -> Vec<(&str, Vec<&str>)> {
 /// Whether two lines are the same but for times, revisions and the width of columns.
 fn is_same(shown: &str, printed: &str) -> bool {
     let words = |line: &str| -> Vec<String> {
+        let line = line.replace(" ms", " s");
         let words: Vec<_> = line.split_whitespace().collect();
         let varies = |at: usize| {
-            let is_time = words.get(at + 1).is_some_and(|unit| unit.trim_end_matches(';') == "ms");
+            let is_time = words.get(at + 1).is_some_and(|unit| unit.trim_end_matches(';') == "s");
             is_time || at > 0 && words[at - 1] == "revision"
         };
         let word = |(at, word): (usize, &&str)| if varies(at) { "N".to_owned() } else { (*word).to_owned() };
