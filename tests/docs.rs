@@ -61,12 +61,13 @@ fn visible_verbs(program: &Command) -> Vec<&Command> {
 }
 
 /// What people read beside the help.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 8] = [
     "README.md",
     "docs/man/bgctl.7.md",
     "docs/man/bgctl-manifest.5.md",
     "docs/man/bgctl.toml.5.md",
     "src/README.md",
+    "src/store/README.md",
     "tests/system/README.md",
     "units/README.md",
 ];

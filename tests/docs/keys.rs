@@ -205,3 +205,18 @@ fn manifests_of_the_repository_are_valid() {
         }
     }
 }
+
+#[test]
+fn settings_in_the_readme_of_the_store_are_valid() {
+    let readme = crate::read("src/store/README.md");
+    let blocks = crate::blocks(&readme)
+        .into_iter()
+        .filter(|(language, _)| *language == "toml");
+    let texts: Vec<_> = blocks.map(|(_, text)| text).collect();
+    assert!(!texts.is_empty(), "it shows settings");
+    for text in texts {
+        if let Err(error) = parse_settings(text) {
+            panic!("{error}");
+        }
+    }
+}
