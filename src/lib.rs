@@ -29,6 +29,8 @@
 //!
 //! `tests/imports.rs` holds the table of which module may import which.
 
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
+
 pub mod cli;
 pub mod config;
 pub mod drift;

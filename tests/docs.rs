@@ -1,4 +1,4 @@
-//! What is written about bgctl is so: README, help, manual pages and completions against the program itself.
+//! What is written about bgctl is true: README, help, manual pages and completions against the program itself.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,7 +33,6 @@ fn blocks(markdown: &str) -> Vec<(&str, &str)> {
             blocks.push(part.split_once('\n').unwrap());
         }
     }
-    assert!(!blocks.is_empty());
     blocks
 }
 
@@ -51,7 +50,7 @@ fn table<'a>(markdown: &'a str, heading: &str) -> Vec<Vec<&'a str>> {
     let rows: Vec<_> = lines
         .skip(2)
         .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .map(|line| line.trim_matches('|').split(" |").map(str::trim).collect())
         .collect();
     assert!(!rows.is_empty(), "there is no table with {heading}");
     rows
@@ -61,34 +60,62 @@ fn visible_verbs(program: &Command) -> Vec<&Command> {
     program.get_subcommands().filter(|verb| !verb.is_hide_set()).collect()
 }
 
-/// Every command in the README's blocks and in its text; those with a placeholder (`APP`) are looked at elsewhere.
-fn commands(readme: &str) -> Vec<String> {
-    let shell = blocks(readme)
+/// What people read beside the help.
+const TEXTS: [&str; 8] = [
+    "README.md",
+    "docs/man/bgctl.7.md",
+    "docs/man/bgctl-manifest.5.md",
+    "docs/man/bgctl.toml.5.md",
+    "src/README.md",
+    "src/store/README.md",
+    "tests/system/README.md",
+    "units/README.md",
+];
+
+/// Every command in the blocks and in the text of a Markdown text, with names in the place of what stands for one.
+fn commands(markdown: &str) -> Vec<String> {
+    let shell = blocks(markdown)
         .into_iter()
         .filter(|(language, _)| ["sh", "console"].contains(language));
     let lines = shell
         .flat_map(|(_, text)| text.lines())
         .map(|line| line.trim_start_matches("# "));
-    let spans = spans(readme).into_iter();
+    let spans = spans(markdown).into_iter();
     lines
         .chain(spans)
-        .filter(|line| line.starts_with("bgctl ") && !line.contains("APP"))
-        .map(|line| line.split(" #").next().unwrap().split(" >").next().unwrap().to_owned())
+        .filter(|line| line.starts_with("bgctl "))
+        .map(|line| line.split(" #").next().unwrap().split(" >").next().unwrap())
+        .map(|line| {
+            line.replace("[APP]", "APP")
+                .replace("APP", "shop")
+                .replace("FILE", "bgctl.toml")
+                .replace("DIR", "/mnt")
+        })
         .collect()
 }
 
 #[test]
-fn every_command_in_the_readme_is_one() {
-    let commands = commands(&read("README.md"));
-    assert!(commands.len() >= 5, "{commands:?}");
-    for command in commands {
-        let parsed = Arguments::try_parse_from(command.split_whitespace());
-        assert!(parsed.is_ok(), "{command}: {}", parsed.unwrap_err());
+fn commands_in_texts_are_valid() {
+    for text in TEXTS {
+        let commands = commands(&read(text));
+        assert!(text != "README.md" || commands.len() >= 5, "{commands:?}");
+        for command in commands {
+            let words: Vec<_> = command.split_whitespace().collect();
+            // Where only a verb is named its app is left out, and the program's own options have no verb.
+            let more = match words[..] {
+                ["bgctl", verb] if !verb.starts_with('-') => Arguments::command().find_subcommand(verb).map(|_| "-h"),
+                ["bgctl", "--config", _] => Some("status"),
+                _ => None,
+            };
+            let parsed = Arguments::try_parse_from(words.into_iter().chain(more));
+            let is_valid = parsed.as_ref().err().is_none_or(|error| !error.use_stderr());
+            assert!(is_valid, "{text}: {command}: {}", parsed.unwrap_err());
+        }
     }
 }
 
 #[test]
-fn every_example_in_a_help_is_a_command() {
+fn examples_in_helps_are_commands() {
     let program = Arguments::command();
     for verb in visible_verbs(&program) {
         let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
@@ -104,7 +131,7 @@ fn every_example_in_a_help_is_a_command() {
 }
 
 #[test]
-fn the_table_of_commands_is_the_command_line() {
+fn table_of_commands_is_the_command_line() {
     let readme = read("README.md");
     let program = Arguments::command();
     let mut named = BTreeSet::new();
@@ -126,6 +153,60 @@ fn the_table_of_commands_is_the_command_line() {
     assert_eq!(named, verbs);
 }
 
+/// A path of the repository, in a text or a link.
+fn is_path(text: &str) -> bool {
+    let top = [
+        "docs/",
+        "src/",
+        "templates/",
+        "tests/",
+        "units/",
+        "vagrant/",
+        ".clippy.toml",
+    ];
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./-_@".contains(c);
+    top.iter().any(|top| text.starts_with(top)) && text.chars().all(plain)
+}
+
+#[test]
+fn paths_in_texts_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for text in TEXTS {
+        let (markdown, folder) = (read(text), Path::new(text).parent().unwrap());
+        let links = markdown.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        let links = links.filter(|link| !link.contains("://")).map(|link| folder.join(link));
+        // vagrant/sandbox is written with its verb.
+        let spans = spans(&markdown)
+            .into_iter()
+            .filter_map(|span| span.split_whitespace().next());
+        let spans = spans.filter(|span| is_path(span)).map(Path::new);
+        for path in links.chain(spans.map(Path::to_owned)) {
+            assert!(root.join(&path).exists(), "{text}: {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn modules_are_in_the_table_of_modules() {
+    let readme = read("src/README.md");
+    let modules = table(&readme, "module").into_iter().chain({
+        let (_, rest) = readme.split_once("\nEffects:\n").unwrap();
+        table(rest, "module")
+    });
+    let written: BTreeSet<_> = modules.map(|row| row[0].trim_matches(['`', '/']).to_owned()).collect();
+    let declared = read("src/lib.rs");
+    let declared = declared
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    assert_eq!(written, declared.map(str::to_owned).collect());
+}
+
+#[test]
+fn readme_is_short() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 150, "it has {lines} lines");
+}
+
 /// Every exit code; the compiler sees to it that none is left out.
 fn exits() -> Vec<u8> {
     let after = |exit: &Exit| match exit {
@@ -144,12 +225,7 @@ fn exits() -> Vec<u8> {
 }
 
 #[test]
-fn the_exit_codes_are_those_of_the_program() {
-    let readme = read("README.md");
-    let rows = table(&readme, "exit code");
-    let codes: Vec<u8> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
-    assert_eq!(codes, exits());
-
+fn exit_codes_are_those_of_the_program() {
     let help = Arguments::command().get_after_help().unwrap().to_string();
     let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
     let codes: Vec<(u8, &str)> = lines
@@ -157,14 +233,20 @@ fn the_exit_codes_are_those_of_the_program() {
         .map(|(code, meaning)| (code.parse().unwrap(), meaning.trim()))
         .collect();
     assert_eq!(codes.iter().map(|(code, _)| *code).collect::<Vec<_>>(), exits());
-    for ((code, meaning), row) in codes.iter().zip(rows) {
-        let first = |text: &str| text.split([':', ',', ';']).next().unwrap().to_owned();
-        assert_eq!(first(meaning), first(row[1]), "{code}");
+    for text in ["README.md", "docs/man/bgctl.7.md"] {
+        let text = read(text);
+        let rows = table(&text, "exit code");
+        let written: Vec<u8> = rows.iter().map(|row| row[0].parse().unwrap()).collect();
+        assert_eq!(written, exits());
+        for ((code, meaning), row) in codes.iter().zip(rows) {
+            let first = |text: &str| text.split([':', ',', ';']).next().unwrap().to_owned();
+            assert_eq!(first(meaning), first(row[1]), "{code}");
+        }
     }
 }
 
 #[test]
-fn the_versions_agree() {
+fn versions_agree() {
     let cargo: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
     let package = &cargo["workspace"]["package"];
     let rust = package["rust-version"].as_str().unwrap();

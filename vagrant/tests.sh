@@ -27,9 +27,11 @@ run_tests() {
     need shellcheck shellcheck "to check the shell scripts"
     need vagrant vagrant "to try the Vagrantfile"
     need systemd-analyze systemd "to check the units"
+    need groff groff-base "to check the manual pages"
+    need mandoc mandoc "to check the manual pages"
     prepare_build
     command -v cargo-deny >/dev/null ||
-        stage "installing cargo-deny, which checks licences" cargo install --quiet --locked cargo-deny --version ^0.20
+        stage "installing cargo-deny, which checks the dependencies" cargo install --quiet --locked cargo-deny --version ^0.20
     prepare_engine
 
     check "format" cargo fmt --all --check
@@ -37,6 +39,7 @@ run_tests() {
     check "shell scripts" shellcheck -x vagrant/sandbox vagrant/demo vagrant/push-release vagrant/walk \
         vagrant/container/init vagrant/provision/*.sh tests/bench/article.sh .ci/run
     check "licences and sources" cargo deny --log-level error check licenses bans sources
+    check_advisories
 
     stage "building bgctl" cargo build --release --package bgctl
     stage "building the demo app" build_demo
@@ -53,6 +56,16 @@ run_tests() {
 
     vagrant_tests
     [ "$failed" = 0 ]
+}
+
+# The known vulnerabilities are in a git repository of their own, which not every machine reaches.
+check_advisories() {
+    database=https://github.com/RustSec/advisory-db
+    if timeout 30 git ls-remote --exit-code $database main >/dev/null 2>&1; then
+        check "advisories" cargo deny --log-level error check advisories
+    else
+        say "advisories: not checked, since $database cannot be reached from here"
+    fi
 }
 
 all_tests() {

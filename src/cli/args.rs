@@ -289,11 +289,11 @@ pub struct Probe {
     pub port: Port,
 }
 
-/// Write the manual pages into a folder; for packages
+/// Write the manual pages below a folder, into man5, man7 and man8; for packages
 #[derive(Args, Debug)]
 #[command(hide = true)]
 pub struct Man {
-    /// The folder, as in /usr/local/share/man/man8
+    /// The folder, as in /usr/local/share/man
     #[arg(value_name = "DIR")]
     pub folder: Utf8PathBuf,
 }

@@ -1,4 +1,7 @@
-//! `bgctl man`: a manual page for the program and for every verb, from clap's definition of the command line.
+//! `bgctl man`: the manual pages. Section 8, of the program and of every verb, is made from clap's definition of the command
+//! line; the others are in `docs/man`.
+
+mod markdown;
 
 use camino::Utf8Path;
 use clap::{Command, CommandFactory as _};
@@ -14,37 +17,67 @@ use super::report::Exit;
 /// Of administration: man-pages(7), "Sections of the manual pages".
 const SECTION: &str = "8";
 
-/// Writes the pages; those that are there are replaced.
+/// What every page says that it is part of.
+const MANUAL: &str = "bgctl";
+
+/// The pages of the other sections.
+const WRITTEN: [&str; 3] = [
+    include_str!("../../docs/man/bgctl.7.md"),
+    include_str!("../../docs/man/bgctl-manifest.5.md"),
+    include_str!("../../docs/man/bgctl.toml.5.md"),
+];
+
+/// Writes each page below its section's folder, as in `man8/bgctl.8`; those that are there are replaced.
 pub fn run(verb: &args::Man) -> eyre::Result<Exit> {
     let mut program = Arguments::command();
     program.build();
-    files::ensure_dir(&verb.folder, 0o755)?;
+    let source = source(&program);
+    let pages = WRITTEN.map(|text| markdown::Page::parse(text, MANUAL, &source));
+    let pages: Vec<_> = pages.into_iter().collect::<eyre::Result<_>>()?;
     let verbs: Vec<_> = program.get_subcommands().filter(|verb| !verb.is_hide_set()).collect();
-    write(&verb.folder, &program, &program, &verbs)?;
-    for page in &verbs {
-        write(&verb.folder, page, &program, &verbs)?;
+    let titles: Vec<_> = std::iter::once(&program)
+        .chain(verbs.iter().copied())
+        .map(title)
+        .chain(pages.iter().map(markdown::Page::title))
+        .collect();
+    for command in std::iter::once(&program).chain(verbs.iter().copied()) {
+        write(&verb.folder, SECTION, name(command), &page(command, &program, &titles)?)?;
+    }
+    for page in &pages {
+        write(&verb.folder, page.section, page.name, page.roff.render().as_bytes())?;
     }
     Ok(Exit::Done)
 }
 
-fn write(folder: &Utf8Path, command: &Command, program: &Command, verbs: &[&Command]) -> eyre::Result<()> {
-    let path = folder.join(format!("{}.{SECTION}", name(command)));
-    files::write(&path, &page(command, program, verbs)?, 0o644)?;
+fn write(folder: &Utf8Path, section: &str, name: &str, text: &[u8]) -> eyre::Result<()> {
+    let folder = folder.join(format!("man{section}"));
+    files::make_dirs(&folder)?;
+    let path = folder.join(format!("{name}.{section}"));
+    files::write(&path, text, 0o644)?;
     output::answer(path.as_str());
     Ok(())
+}
+
+/// As others refer to a page.
+fn title(command: &Command) -> String {
+    format!("{}({SECTION})", name(command))
+}
+
+fn source(program: &Command) -> String {
+    format!("bgctl {}", program.get_version().unwrap_or_default())
 }
 
 fn name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
-fn page(command: &Command, program: &Command, verbs: &[&Command]) -> eyre::Result<Vec<u8>> {
-    let version = program.get_version().unwrap_or_default();
+fn page(command: &Command, program: &Command, titles: &[String]) -> eyre::Result<Vec<u8>> {
     let man = Man::new(command.clone())
         .title(name(command).to_uppercase())
         .section(SECTION)
-        .source(format!("bgctl {version}"))
-        .manual("bgctl");
+        .date(markdown::NO_DATE)
+        .source(source(program))
+        .manual(MANUAL);
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
@@ -61,9 +94,12 @@ fn page(command: &Command, program: &Command, verbs: &[&Command]) -> eyre::Resul
         json(&mut rest, command.get_name());
         sections(&mut rest, &after_help(program));
     }
-    let others = std::iter::once(&program).chain(verbs);
-    let others = others.filter(|other| name(other) != name(command));
-    let others: Vec<_> = others.map(|other| format!("{}({SECTION})", name(other))).collect();
+    let own = title(command);
+    let others: Vec<_> = titles
+        .iter()
+        .filter(|other| **other != own)
+        .map(String::as_str)
+        .collect();
     rest.control("SH", ["SEE ALSO"]).text([roman(others.join(", "))]);
     rest.to_writer(&mut text)?;
     Ok(text)

@@ -198,6 +198,10 @@ pub fn lock(context: &Context, app: &AppName, verb: &str) -> eyre::Result<files:
 }
 
 /// Who has the lock. It takes a moment from taking it to saying so.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "for 0.1 s at most, and nothing else runs meanwhile"
+)]
 fn holder(path: &Utf8Path) -> eyre::Result<String> {
     let since = Instant::now();
     loop {

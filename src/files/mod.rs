@@ -164,6 +164,14 @@ pub fn remove_empty_dir(path: &Utf8Path) -> eyre::Result<bool> {
     remove().wrap_err_with(|| format!("cannot remove the folder {path}"))
 }
 
+/// Removes a folder with all that is in it; links in it are removed, not followed. Errors if there is no such folder, or if
+/// something in it cannot be removed.
+#[expect(clippy::disallowed_methods, reason = "this is its place")]
+pub fn remove_tree(path: &Utf8Path) -> eyre::Result<()> {
+    fs_err::remove_dir_all(path)?;
+    sync_dir(above(path)?)
+}
+
 /// Makes `link` a symbolic link to `target`, in place of what is there, by a rename; says whether anything changed.
 /// Fails where a folder stands at `link`.
 pub fn symlink(target: &Utf8Path, link: &Utf8Path) -> eyre::Result<bool> {

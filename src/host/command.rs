@@ -138,6 +138,7 @@ impl Command {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is its place")]
     fn spawn(&self) -> std::io::Result<Child> {
         tokio::process::Command::new(&self.program)
             .args(&self.arguments)

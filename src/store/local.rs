@@ -169,13 +169,16 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> eyre::Result<T> + Se
 }
 
 /// Locks the folder of an app until what is returned is dropped.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it runs beside the async runtime, and flock(2) knows no deadline"
+)]
 fn lock(folder: &Utf8Path) -> eyre::Result<Folder> {
     let opened = Folder::open(folder).wrap_err_with(|| format!("cannot lock {folder}"))?;
     let start = Instant::now();
     loop {
         match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(opened),
-            // flock(2) knows no deadline of its own.
             Err(rustix::io::Errno::WOULDBLOCK) if start.elapsed() < LOCK_TIMEOUT => std::thread::sleep(LOCK_INTERVAL),
             Err(error) => {
                 return Err(eyre::eyre!("cannot lock {folder}: {error}"))

@@ -1,13 +1,15 @@
-//! The table of files on a host.
+//! The tables of files and of keys in etcd, in bgctl(7).
 
 use std::collections::BTreeSet;
 
-use bgctl::config::manifest;
 use bgctl::host::layout::Layout;
-use bgctl::model::{AppName, NginxSettings, Port, UnitName};
+use bgctl::model::{AppName, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
+use bgctl::store::keys::Keys;
 
-/// The paths of an app named `app`, and the names of what is in its folder of state (a folder's with `/`).
-fn known() -> (BTreeSet<String>, BTreeSet<String>) {
+const PAGE: &str = "docs/man/bgctl.7.md";
+
+/// Every path of a host with an app named `APP`, a directory with a slash at its end.
+fn known() -> BTreeSet<String> {
     let (layout, app) = (Layout::default(), AppName::parse("app").unwrap());
     let nginx = NginxSettings {
         unit: UnitName::service("nginx.service").unwrap(),
@@ -15,49 +17,87 @@ fn known() -> (BTreeSet<String>, BTreeSet<String>) {
         test: Vec::new(),
         control_port: Port::new(7390).unwrap(),
     };
-    let site = manifest::parse("name = \"app\"\n[run]\nexec = \"/app\"\n", "app.toml")
-        .unwrap()
-        .site;
-    let paths = BTreeSet::from([
-        layout.settings().to_string(),
-        layout.manifest(&app).to_string(),
-        layout.template_unit(&app).to_string(),
-        layout.site(&app, &nginx).to_string(),
-        format!("{}/*.conf", site.include),
-        format!("{}/", layout.app(&app)),
-        format!("{}/TIME/", layout.saved()),
-        layout.switch_unit().to_string(),
-        layout.shared_site(&nginx).to_string(),
-        format!("{}/", layout.route_dir(&app)),
-    ]);
-
+    let (release, switch) = (ReleaseId::parse("release").unwrap(), SwitchId::numbered(1));
     let port = Port::new(9001).unwrap();
-    let name = |path: camino::Utf8PathBuf| path.file_name().unwrap().to_owned();
-    let names = BTreeSet::from([
-        name(layout.pin(&app, port)).replace("9001", "PORT"),
-        name(layout.env_file(&app, port)).replace("9001", "PORT"),
-        name(layout.cursor(&app)),
-        name(layout.known_cursor(&app)),
-        name(layout.deferred(&app)),
-        name(layout.installed_manifest(&app)),
-        name(layout.releases_dir(&app)) + "/",
-        name(layout.switches_dir(&app)) + "/",
-    ]);
-    (paths, names)
+    let files = [
+        layout.settings(),
+        layout.manifest(&app),
+        layout.template_unit(&app),
+        layout.switch_unit(),
+        layout.site(&app, &nginx),
+        layout.shared_site(&nginx),
+        layout.below("etc/nginx/app.d/*.conf"),
+        layout.pin(&app, port),
+        layout.env_file(&app, port),
+        layout.route_dir(&app).join("to.green").join("green"),
+        layout.installed_manifest(&app),
+        layout.release(&app, &release),
+        layout.container_env(&app, &release),
+        layout.switch(&app, &switch),
+        layout.lock(&app),
+        layout.cursor(&app),
+        layout.known_cursor(&app),
+        layout.deferred(&app),
+    ];
+    let directories = [
+        layout.saved(),
+        layout.state(),
+        layout.app(&app),
+        layout.routes(),
+        layout.route_dir(&app),
+        layout.route_dir(&app).join("to.green"),
+        layout.releases_dir(&app),
+        layout.switches_dir(&app),
+    ];
+    let mut paths: BTreeSet<_> = files.iter().map(ToString::to_string).collect();
+    paths.extend(directories.iter().map(|path| format!("{path}/")));
+    paths.into_iter().map(|path| generic(&path)).collect()
+}
+
+/// A path as the table has it.
+fn generic(path: &str) -> String {
+    let words = path.split_inclusive(['/', '.', '@']).map(|word| {
+        let name = word.trim_end_matches(['/', '.', '@']);
+        let placeholder = match name {
+            "app" => "APP",
+            "release" => "RELEASE",
+            "9001" => "PORT",
+            "0001" => "NUMBER",
+            "green" => "ROUTE",
+            name => name,
+        };
+        word.replacen(name, placeholder, 1)
+    });
+    words.collect()
 }
 
 #[test]
-fn the_files_on_a_host_are_those_of_the_program() {
-    let readme = crate::read("README.md");
-    let rows = crate::table(&readme, "path");
-    let (paths, names) = known();
-    let written: BTreeSet<_> = rows
-        .iter()
-        .map(|row| row[0].trim_matches('`').replace("APP", "app"))
-        .collect();
-    assert_eq!(written, paths);
+fn files_on_a_host_are_those_of_the_program() {
+    let page = crate::read(PAGE);
+    let rows = crate::table(&page, "path");
+    let written: BTreeSet<_> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    assert_eq!(written, known());
+}
 
-    let state = rows.iter().find(|row| row[0].contains("/var/lib/bgctl/APP/")).unwrap();
-    let written: BTreeSet<_> = crate::spans(state[1]).into_iter().map(str::to_owned).collect();
-    assert_eq!(written, names);
+#[test]
+fn files_without_a_mode_are_not_written_by_the_program() {
+    let page = crate::read(PAGE);
+    let rows = crate::table(&page, "path");
+    let of_others = rows.iter().filter(|row| row[1].is_empty());
+    let of_others: Vec<_> = of_others.map(|row| row[0].trim_matches('`')).collect();
+    assert_eq!(of_others, ["/etc/bgctl/bgctl.toml", "/etc/nginx/APP.d/*.conf"]);
+}
+
+#[test]
+fn keys_in_etcd_are_those_of_the_program() {
+    let page = crate::read(PAGE);
+    let rows = crate::table(&page, "key");
+    let written = rows.iter().flat_map(|row| {
+        let key = row[0].trim_matches('`').replace("APP", "app");
+        ["blue", "green"].map(|color| key.replace("COLOR", color))
+    });
+    let app = AppName::parse("app").unwrap();
+    let mut known: BTreeSet<_> = Keys::below("/").all(&app).collect();
+    known.insert("/app/claim".to_owned());
+    assert_eq!(written.collect::<BTreeSet<_>>(), known);
 }

@@ -1,76 +1,62 @@
-//! The manifest and the host's settings in the README.
+//! The keys, defaults and examples of the manifest's and the settings' manual pages.
 
 use std::collections::BTreeSet;
 
 use bgctl::config::{ConfigError, manifest, settings};
+use toml::{Table, Value};
 
-type Parse = fn(&str) -> Result<(), ConfigError>;
+/// A parser that shows what it made of a text.
+type Parse = fn(&str) -> Result<String, ConfigError>;
 
-fn parse_manifest(text: &str) -> Result<(), ConfigError> {
-    manifest::parse(text, "README.md").map(drop)
+fn parse_manifest(text: &str) -> Result<String, ConfigError> {
+    manifest::parse(text, "APP.toml").map(|app| format!("{app:?}"))
 }
 
-fn parse_settings(text: &str) -> Result<(), ConfigError> {
-    settings::parse(text, "README.md").map(drop)
+fn parse_settings(text: &str) -> Result<String, ConfigError> {
+    settings::parse(text, "bgctl.toml").map(|settings| format!("{settings:?}"))
 }
 
-/// The README's TOML blocks, each with its parser: the manifest and the settings.
-fn blocks(readme: &str) -> [(&str, Parse); 2] {
-    let toml = crate::blocks(readme)
-        .into_iter()
-        .filter(|(language, _)| *language == "toml");
-    let blocks: Vec<_> = toml.map(|(_, text)| text).collect();
-    assert_eq!(blocks.len(), 2, "a manifest and settings");
-    [(blocks[0], parse_manifest), (blocks[1], parse_settings)]
+/// The two pages.
+fn pages() -> [(String, Parse); 2] {
+    [
+        (crate::read("docs/man/bgctl-manifest.5.md"), parse_manifest),
+        (crate::read("docs/man/bgctl.toml.5.md"), parse_settings),
+    ]
 }
 
-/// The key of a line, and whether it is commented out.
-fn key(line: &str) -> Option<(&str, bool)> {
-    let bare = line.strip_prefix("# ").unwrap_or(line);
-    let (key, _) = bare.split_once(" = ")?;
-    let is_key = key.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    is_key.then_some((key, bare != line))
+/// What a page says of one key.
+struct Key<'a> {
+    /// Its table of TOML; empty for the top level.
+    table: &'a str,
+    name: &'a str,
+    /// As TOML, `required`, or nothing.
+    default: &'a str,
 }
 
-/// The text with the commented-out keys that `wanted` picks, and without the keys that it does not.
-fn with(text: &str, wanted: impl Fn(&str, bool) -> bool) -> String {
-    let lines = text.lines().filter_map(|line| match key(line) {
-        Some((key, is_comment)) if wanted(key, is_comment) => Some(line.strip_prefix("# ").unwrap_or(line)),
-        Some((_, false)) => None,
-        _ => Some(line),
-    });
-    lines.collect::<Vec<_>>().join("\n") + "\n"
-}
-
-#[test]
-fn every_block_of_toml_is_what_it_says() {
-    let readme = crate::read("README.md");
-    for (text, parse) in blocks(&readme) {
-        if let Err(error) = parse(text) {
-            panic!("{error}");
+fn keys(page: &str) -> Vec<Key<'_>> {
+    let mut keys = Vec::new();
+    for section in page.split("\n## ") {
+        let heading = section.lines().next().unwrap();
+        let table = heading
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or_default();
+        let tables = section
+            .split("| key | default | meaning |")
+            .skip(1)
+            .filter_map(|text| text.split("\n\n").next());
+        for row in tables.flat_map(|text| text.lines().skip(2)) {
+            let cells: Vec<_> = row.trim_matches('|').splitn(3, " |").map(str::trim).collect();
+            assert_eq!(cells.len(), 3, "{row}");
+            keys.push(Key {
+                table,
+                name: cells[0].trim_matches('`'),
+                default: cells[1],
+            });
         }
     }
-}
-
-/// Keys of containers, and keys of programs: a manifest has one of both kinds.
-const CONTAINER: [&str; 4] = ["image", "container_port", "volumes", "docker_options"];
-const PROGRAM: [&str; 3] = ["exec", "working_directory", "state_directory"];
-
-#[test]
-fn what_is_commented_out_can_be_uncommented() {
-    let readme = crate::read("README.md");
-    let [(manifest, parse), (settings, parse_settings)] = blocks(&readme);
-    let container = with(manifest, |key, _| !PROGRAM.contains(&key));
-    let program = with(manifest, |key, _| !CONTAINER.contains(&key));
-    for (text, parse) in [
-        (container, parse),
-        (program, parse),
-        (with(settings, |_, _| true), parse_settings),
-    ] {
-        if let Err(error) = parse(&text) {
-            panic!("{error}\n{text}");
-        }
-    }
+    assert!(!keys.is_empty());
+    keys
 }
 
 /// The keys that a parser knows in a table, by what it says about one that is none.
@@ -85,39 +71,152 @@ fn known(parse: Parse, table: &str) -> BTreeSet<String> {
     keys.split(", ").map(str::to_owned).collect()
 }
 
-/// The tables of a block, the top one without a name, and the keys written in each.
-fn written(text: &str) -> Vec<(String, BTreeSet<String>)> {
-    let mut tables = vec![(String::new(), BTreeSet::new())];
-    for line in text.lines() {
-        if let Some((name, _)) = line.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            tables[0].1.insert(name.to_owned());
-            tables.push((name.to_owned(), BTreeSet::new()));
-        } else if let Some((key, _)) = key(line) {
-            tables.last_mut().unwrap().1.insert(key.to_owned());
+#[test]
+fn pages_name_every_key_and_no_other() {
+    for (page, parse) in pages() {
+        let keys = keys(&page);
+        let tables: BTreeSet<_> = keys
+            .iter()
+            .map(|key| key.table)
+            .filter(|table| !table.is_empty())
+            .collect();
+        let names = |table: &str| -> Vec<_> {
+            let of = keys.iter().filter(|key| key.table == table);
+            of.map(|key| key.name.to_owned()).collect()
+        };
+        let mut top = names("");
+        top.extend(tables.iter().map(|table| (*table).to_owned()));
+        assert_eq!(BTreeSet::from_iter(top), known(parse, ""));
+        for table in tables {
+            let names = names(table);
+            let set: BTreeSet<_> = names.iter().cloned().collect();
+            assert_eq!(set.len(), names.len(), "[{table}] names a key twice");
+            assert_eq!(set, known(parse, table), "[{table}]");
         }
     }
-    tables
+}
+
+/// Texts that leave out what has a default, for each parser.
+const BASES: [&str; 5] = [
+    "name = \"app\"\n[run]\nimage = \"registry.example/app\"\ncontainer_port = 8080\n",
+    "name = \"app\"\n[run]\nexec = \"/opt/app\"\n",
+    "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[health]\npath = \"/\"\n",
+    "",
+    "[store]\nendpoints = [\"http://127.0.0.1:2379\"]\n",
+];
+
+fn table_of<'a>(root: &'a mut Table, name: &str) -> &'a mut Table {
+    if name.is_empty() {
+        return root;
+    }
+    let table = root.entry(name).or_insert_with(|| Value::Table(Table::new()));
+    table.as_table_mut().unwrap()
+}
+
+/// A base with one key set, or removed.
+fn with(base: &str, key: &Key<'_>, value: Option<Value>) -> String {
+    let mut root: Table = toml::from_str(base).unwrap();
+    let table = table_of(&mut root, key.table);
+    match value {
+        Some(value) => table.insert(key.name.to_owned(), value),
+        None => table.remove(key.name),
+    };
+    toml::to_string(&root).unwrap()
 }
 
 #[test]
-fn every_key_is_documented() {
-    let readme = crate::read("README.md");
-    for (text, parse) in blocks(&readme) {
-        for (table, mut keys) in written(text) {
-            if table == "health" {
-                // The other kinds of check stand beside the path.
-                keys.extend(["tcp".to_owned(), "command".to_owned()]);
-                assert!(text.contains("or tcp = true, or command = ["));
+fn defaults_are_those_of_the_program() {
+    for (page, parse) in pages() {
+        let bases = BASES.iter().filter_map(|base| Some((*base, parse(base).ok()?)));
+        let bases: Vec<_> = bases.collect();
+        for key in keys(&page) {
+            let (table, name) = (key.table, key.name);
+            if key.default == "required" {
+                let mut lacking = bases
+                    .iter()
+                    .map(|(base, _)| (base, with(base, &key, None)))
+                    .filter(|(base, text)| toml::from_str::<Table>(base).unwrap() != toml::from_str(text).unwrap())
+                    .peekable();
+                assert!(lacking.peek().is_some(), "[{table}] {name}: no text has it");
+                for (_, text) in lacking {
+                    assert!(parse(&text).is_err(), "[{table}] {name} is not required:\n{text}");
+                }
+            } else if !key.default.is_empty() {
+                let value = key.default.trim_matches('`').replace("APP", "app");
+                let value: Table = toml::from_str(&format!("value = {value}")).unwrap();
+                let set = |base: &str| parse(&with(base, &key, Some(value["value"].clone())));
+                let same = bases.iter().filter_map(|(base, made)| Some((made, set(base).ok()?)));
+                let same: Vec<_> = same.collect();
+                assert!(!same.is_empty(), "[{table}] {name}: its default cannot be written");
+                for (left_out, written) in same {
+                    assert_eq!(*left_out, written, "[{table}] {name}");
+                }
             }
-            assert_eq!(keys, known(parse, &table), "[{table}]");
+        }
+    }
+}
+
+/// The keys that a text of TOML sets, as `TABLE.KEY`.
+fn set_in(text: &str) -> BTreeSet<String> {
+    let root: Table = toml::from_str(text).unwrap();
+    let mut keys = BTreeSet::new();
+    for (name, value) in &root {
+        match value {
+            Value::Table(table) => keys.extend(table.keys().map(|key| format!("{name}.{key}"))),
+            _ => drop(keys.insert(format!(".{name}"))),
+        }
+    }
+    keys
+}
+
+#[test]
+fn examples_are_valid_and_show_every_key() {
+    for (page, parse) in pages() {
+        let mut shown = BTreeSet::new();
+        let toml = crate::blocks(&page)
+            .into_iter()
+            .filter(|(language, _)| *language == "toml");
+        for (_, text) in toml {
+            if let Err(error) = parse(text) {
+                panic!("{error}");
+            }
+            shown.extend(set_in(text));
+        }
+        for Key { table, name, .. } in keys(&page) {
+            // The default of the three kinds of check.
+            let is_shown = shown.contains(&format!("{table}.{name}")) || (table, name) == ("health", "tcp");
+            assert!(is_shown, "no example has [{table}] {name}");
         }
     }
 }
 
 #[test]
-fn every_manifest_of_the_repository_is_one() {
-    let path = "vagrant/bdd-assistant.toml";
-    if let Err(error) = manifest::parse(&crate::read(path), path) {
-        panic!("{error}");
+fn manifests_of_the_repository_are_valid() {
+    let readme = crate::read("README.md");
+    let blocks = crate::blocks(&readme)
+        .into_iter()
+        .filter(|(language, _)| *language == "toml");
+    let mut texts: Vec<_> = blocks.map(|(_, text)| text.to_owned()).collect();
+    assert!(!texts.is_empty(), "the README shows a manifest");
+    texts.push(crate::read("vagrant/bdd-assistant.toml"));
+    for text in texts {
+        if let Err(error) = parse_manifest(&text) {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
+fn settings_in_the_readme_of_the_store_are_valid() {
+    let readme = crate::read("src/store/README.md");
+    let blocks = crate::blocks(&readme)
+        .into_iter()
+        .filter(|(language, _)| *language == "toml");
+    let texts: Vec<_> = blocks.map(|(_, text)| text).collect();
+    assert!(!texts.is_empty(), "it shows settings");
+    for text in texts {
+        if let Err(error) = parse_settings(text) {
+            panic!("{error}");
+        }
     }
 }

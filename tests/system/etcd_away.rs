@@ -323,7 +323,7 @@ fn a_host_goes_back_alone_and_tells_the_store_later() {
         "systemctl start bgctl-switch@shop.service",
         "{ahead:#}"
     );
-    for (path, mode) in crate::modes::documented("| with etcd: ") {
+    for (path, mode) in crate::modes::documented(true) {
         let path = path.replace("APP", "shop");
         assert_eq!(host.succeed(&format!("stat -c %a {path}")), mode, "{path}");
     }

@@ -36,6 +36,7 @@ mod killed;
 mod modes;
 mod power_cut;
 mod program;
+mod readme;
 mod repair;
 mod resume;
 mod rivals;

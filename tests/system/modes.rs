@@ -1,25 +1,30 @@
-//! Owners and modes are those of the README's table, whatever the umask.
+//! Owners and modes are those of the table in bgctl(7), whatever the umask.
 
 use crate::app::App;
 use crate::host::Host;
 
-/// The rows of the table that start with `start`: each path, with APP and PORT in it, and its mode.
-pub fn documented(start: &str) -> Vec<(String, String)> {
-    let readme = std::fs::read_to_string(crate::lock::repository().join("README.md")).unwrap();
-    let rows = readme
+/// What the table of files says of files with a mode: each path, with APP and PORT in it, and its mode. Those that are there
+/// with etcd only, or those of a program in the local store.
+pub fn documented(with_etcd: bool) -> Vec<(String, String)> {
+    let page = std::fs::read_to_string(crate::lock::repository().join("docs/man/bgctl.7.md")).unwrap();
+    let rows = page
         .lines()
-        .skip_while(|line| !line.starts_with("| what root owns |"))
-        .skip(2);
-    let rows = rows.take_while(|line| line.starts_with('|'));
-    let rows = rows.filter(|row| row.starts_with(start)).flat_map(|row| {
-        let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
-        let mode = cells[1].trim().trim_start_matches('0').to_owned();
-        let paths = cells[0].split('`').skip(1).step_by(2);
-        paths
-            .map(move |path| (path.to_owned(), mode.clone()))
-            .collect::<Vec<_>>()
-    });
-    rows.collect()
+        .skip_while(|line| !line.starts_with("| path |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let rows = rows
+        .filter(|row| row.contains("| With etcd: ") == with_etcd && !row.contains("| With images: "))
+        .map(|row| {
+            let cells: Vec<_> = row.trim_matches('|').split(" |").map(str::trim).collect();
+            let [path, mode] = [cells[0], cells[1]].map(|cell| cell.trim_matches('`'));
+            (
+                path.trim_end_matches('/').to_owned(),
+                mode.trim_start_matches('0').to_owned(),
+            )
+        });
+    // Of a repair there is nothing to see on a host that needs none.
+    rows.filter(|(path, mode)| !mode.is_empty() && path != "/etc/bgctl/saved")
+        .collect()
 }
 
 /// A path as the table has it.
@@ -31,6 +36,7 @@ fn generic(path: &str, app: &str) -> String {
         let is_id = name.len() == 4 && name.bytes().all(|byte| byte.is_ascii_digit());
         generic += &match name {
             "p1" | "p2" => word.replace(name, "RELEASE"),
+            "blue" | "green" | "none" => word.replace(name, "ROUTE"),
             _ if is_id => word.replace(name, id),
             _ => word.to_owned(),
         };
@@ -59,7 +65,7 @@ fn found(host: &Host, app: &App<'_>) -> Vec<(String, String)> {
 #[test]
 fn no_umask_changes_who_may_read_what() {
     let host = Host::with_programs();
-    let documented = documented("| `/");
+    let documented = documented(false);
     for (name, port, umask) in [("tight", 9192, "0777"), ("loose", 9194, "0000")] {
         let app = App::program(&host, name, port);
         app.write_manifest();

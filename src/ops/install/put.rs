@@ -209,8 +209,8 @@ impl<'f> Undo<'f> {
         }
         if put.is_new {
             let (layout, name) = (put.layout, &put.app.name);
-            fs_err::remove_dir_all(layout.app(name))?;
-            fs_err::remove_dir_all(layout.route_dir(name))?;
+            files::remove_tree(&layout.app(name))?;
+            files::remove_tree(&layout.route_dir(name))?;
             files::remove_empty_dir(&layout.routes())?;
         }
         Ok(())

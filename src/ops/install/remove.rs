@@ -70,7 +70,7 @@ impl Remove<'_> {
         // Installed again it answers 503, and never with what is about to be stopped.
         let routes = layout.route_dir(name);
         if routes.is_dir() {
-            fs_err::remove_dir_all(&routes)?;
+            files::remove_tree(&routes)?;
         }
         files::remove_empty_dir(&layout.routes())?;
         for color in Color::BOTH {
@@ -87,7 +87,7 @@ impl Remove<'_> {
         self.systemd.daemon_reload().await?;
         if !self.keep_state {
             self.store.remove(name).await?;
-            fs_err::remove_dir_all(layout.app(name))?;
+            files::remove_tree(&layout.app(name))?;
         }
         files::remove(&written.manifest.path)?;
         if files::remove_empty_dir(&layout.manifests())?

@@ -61,7 +61,7 @@ pub fn remove(layout: &Layout, app: &AppName, nginx: &UnitName, sites: &Utf8Path
     for folder in [FLAG, "serving", "names"] {
         let path = layout.app(app).join(folder);
         if path.is_dir() {
-            fs_err::remove_dir_all(&path)?;
+            files::remove_tree(&path)?;
         }
     }
     for name in files::names_in(sites)? {

@@ -95,7 +95,7 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if let Err(error) = fs_err::remove_dir_all(&self.folder) {
+        if let Err(error) = files::remove_tree(&self.folder) {
             tracing::warn!("{error}");
         }
     }
