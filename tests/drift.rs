@@ -9,7 +9,7 @@ use bgctl::drift::{
     differences, repairs, serving,
 };
 use bgctl::model::{
-    ActiveState, AppName, ByColor, Claim, Color, Cursor, Holder, HostId, Invalid, Known, NoClaim, OpenSwitch,
+    ActiveState, AppName, ByColor, Color, Cursor, Holder, HostId, Invalid, Known, Lease, NotALease, OpenSwitch,
     ReleaseId, Revision, Route, Stored, SwitchId, UnitFile, UnitName,
 };
 
@@ -512,7 +512,7 @@ fn every_difference_is_told_with_its_command() {
 
 #[test]
 fn lease_is_told_where_it_never_expires() {
-    let claim = Claim {
+    let lease = Lease {
         by: "there/0007".to_owned(),
         verb: "switch".to_owned(),
         release: Some(id("r7")),
@@ -520,8 +520,8 @@ fn lease_is_told_where_it_never_expires() {
     };
     let held = |endless: Option<&str>| {
         let endless = endless.map(str::to_owned);
-        let claim = claim.clone();
-        told(move |facts| facts.lease = Ok(Some(Holder { claim, endless })))
+        let lease = lease.clone();
+        told(move |facts| facts.lease = Ok(Some(Holder { lease, endless })))
     };
     assert_eq!(held(None), "");
     insta::assert_snapshot!(held(Some("/shop/claim")), @"
@@ -529,7 +529,7 @@ fn lease_is_told_where_it_never_expires() {
         etcdctl del /shop/claim
         =>
     ");
-    let none = NoClaim {
+    let none = NotALease {
         app: facts().app,
         key: "/shop/claim".to_owned(),
         reason: Invalid::new("expected value at line 1 column 1"),

@@ -6,13 +6,13 @@ use camino::Utf8Path;
 
 use crate::files;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName, Claim, Hinted, Observed, Release, ReleaseId};
+use crate::model::{App, AppName, Hinted, Lease, Observed, Release, ReleaseId};
 use crate::ops::leftovers;
 use crate::ops::machine::{Machine, Published, host_name};
 use crate::plan::{Plan, Refusal, Verb};
 use crate::state::releases::Releases;
 use crate::state::switches::Switches;
-use crate::store::ClaimError;
+use crate::store::LeaseError;
 
 use super::args::Watch;
 use super::context::Context;
@@ -36,32 +36,32 @@ pub struct Opening {
     app: App,
     machine: Machine,
     observed: Observed,
-    claim: Option<Claim>,
+    lease: Option<Lease>,
     lock: files::Lock,
 }
 
 impl Opening {
-    /// Takes the app's lock, claims the app and looks at the host. Fails with [`Busy`] where somebody else has one of them.
+    /// Takes the app's lock and its lease, and looks at the host. Fails with [`Busy`] where somebody else has one of them.
     /// `release` is the one that is to be active, where it is known by now.
     pub async fn begin(context: &Context, app: App, verb: Verb, release: Option<ReleaseId>) -> eyre::Result<Self> {
         let name = app.name.clone();
         let lock = lock(context, &name, verb.as_str())?;
-        // An open switch has the claim, of this very host.
+        // An open switch holds the lease, as this very host.
         refuse_open_switch(context, &name, verb.phrase())?;
         let machine = context.machine(app.clone()).await?;
         if let Some(Published::Overruled(_)) = machine.publish().await? {
             output::warning(&overruled(&name));
         }
         let next = Switches::new(&context.layout, &name).next_id()?;
-        let claim = Claim {
+        let lease = Lease {
             release,
-            ..own_claim(&next, verb.as_str())?
+            ..own_lease(&next, verb.as_str())?
         };
-        let observed = match machine.claim_and_observe(&claim).await {
+        let observed = match machine.acquire_and_observe(&lease).await {
             Ok(observed) => observed,
             Err(error) => {
-                // It may be claimed, and what was looked at beside it not be readable.
-                machine.release_claim().await;
+                // The lease may be held, and what was looked at beside it not be readable.
+                machine.release_lease().await;
                 return Err(busy(&name, verb.as_str(), error));
             }
         };
@@ -69,7 +69,7 @@ impl Opening {
             app,
             machine,
             observed,
-            claim: Some(claim),
+            lease: Some(lease),
             lock,
         })
     }
@@ -93,26 +93,26 @@ impl Opening {
             app,
             machine,
             observed,
-            claim: None,
+            lease: None,
             lock,
         })
     }
 
-    /// Does `work` that takes its time, and keeps the claim meanwhile.
-    pub async fn claimed<T>(&self, work: impl Future<Output = T>) -> T {
-        let Some(claim) = self.claim.clone() else {
+    /// Does `work` that takes its time, and holds the lease meanwhile.
+    pub async fn leased<T>(&self, work: impl Future<Output = T>) -> T {
+        let Some(lease) = self.lease.clone() else {
             return work.await;
         };
         tokio::select! {
             done = work => done,
-            never = self.machine.keeper(claim) => match never {},
+            never = self.machine.keeper(lease) => match never {},
         }
     }
 
-    /// Goes on with what was planned; where there is no plan the claim is given back.
+    /// Goes on with what was planned; where there is no plan the lease is released.
     pub async fn planned<T, E: Into<eyre::Report>>(&self, planned: Result<T, E>) -> eyre::Result<T> {
         if planned.is_err() {
-            self.machine.release_claim().await;
+            self.machine.release_lease().await;
         }
         planned.map_err(Into::into)
     }
@@ -213,9 +213,9 @@ fn holder(path: &Utf8Path) -> eyre::Result<String> {
     }
 }
 
-/// The claim of this host, for its switch or whatever else is `what` it does.
-pub fn own_claim(what: &impl std::fmt::Display, verb: &str) -> eyre::Result<Claim> {
-    Ok(Claim {
+/// The lease of this host, for its switch or whatever else is `what` it does.
+pub fn own_lease(what: &impl std::fmt::Display, verb: &str) -> eyre::Result<Lease> {
+    Ok(Lease {
         by: format!("{}/{what}", host_name()?),
         verb: verb.to_owned(),
         release: None,
@@ -223,11 +223,11 @@ pub fn own_claim(what: &impl std::fmt::Display, verb: &str) -> eyre::Result<Clai
     })
 }
 
-/// An app that could not be claimed; [`Busy`] where another host has it.
-pub fn busy(app: &AppName, verb: &str, error: ClaimError) -> eyre::Report {
+/// A lease that was not acquired; [`Busy`] where another host holds it.
+pub fn busy(app: &AppName, verb: &str, error: LeaseError) -> eyre::Report {
     match error {
-        ClaimError::Taken(by) => Busy(format!("cannot {verb} {app}: it is held by {by}")).into(),
-        ClaimError::Failed(error) => error,
+        LeaseError::HeldBy(by) => Busy(format!("cannot {verb} {app}: it is held by {by}")).into(),
+        LeaseError::Failed(error) => error,
     }
 }
 

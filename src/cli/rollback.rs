@@ -19,7 +19,7 @@ pub async fn run(context: &Context, verb: &args::Rollback) -> eyre::Result<Exit>
         let begun = Opening::begin(context, app, Verb::Rollback, verb.to.clone()).await;
         begun.map_err(|error| offer_local(context, &verb.app, error))?
     };
-    let plan = opening.claimed(make_plan(context, verb, &opening)).await;
+    let plan = opening.leased(make_plan(context, verb, &opening)).await;
     let plan = opening.planned(plan).await?;
     opening.commit(context, &plan, verb.watch).await
 }

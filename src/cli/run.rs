@@ -11,7 +11,7 @@ use crate::host::command::Command;
 use crate::journal::Event;
 use crate::model::{App, AppName, Color, SwitchId};
 use crate::ops::leftovers;
-use crate::ops::machine::{Published, claim_of};
+use crate::ops::machine::{Published, lease_of};
 use crate::proxy::nginx::{self, route};
 use crate::state::deferred;
 use crate::state::pins;
@@ -94,13 +94,13 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
     }
     // Whoever started this unit waits for a worker that has begun, not for the end of the switch.
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
-    let keeper = machine.keeper(claim_of(plan));
+    let keeper = machine.keeper(lease_of(plan));
     let outcome = tokio::select! {
         outcome = engine::run(plan, events, &mut machine) => outcome?,
         never = keeper => match never {},
     };
     // Who is told that it has ended may begin on another host at once.
-    machine.release_claim().await;
+    machine.release_lease().await;
     // While the switch is open: what a worker leaves that is killed here is put away by the next one.
     machine.remember();
     match outcome {

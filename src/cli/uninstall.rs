@@ -9,7 +9,7 @@ use crate::ops::install::{self, Files, Remove};
 use super::args;
 use super::context::Context;
 use super::install::{explain, program};
-use super::opening::{busy, lock, own_claim, refuse_busy, refuse_open_switch};
+use super::opening::{busy, lock, own_lease, refuse_busy, refuse_open_switch};
 use super::output;
 use super::report::Exit;
 use super::signals::Signals;
@@ -37,8 +37,8 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     let _lock = lock(context, &app.name, "uninstall")?;
     refuse_open_switch(context, &app.name, "uninstall")?;
     // The cursor goes for all hosts that share it.
-    let claimed = machine.claim(&own_claim(&"uninstall", "uninstall")?).await;
-    claimed.map_err(|error| busy(&app.name, "uninstall", error))?;
+    let acquired = machine.acquire_lease(&own_lease(&"uninstall", "uninstall")?).await;
+    acquired.map_err(|error| busy(&app.name, "uninstall", error))?;
     let remove = Remove {
         app: &app,
         settings: &settings,
@@ -49,7 +49,7 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     };
     let why = "finishing; a half-removed installation helps nobody";
     let left = signals.finish(install::remove(&remove, &written), why).await;
-    machine.release_claim().await;
+    machine.release_lease().await;
     let half = || format!("{} is only half removed; bgctl uninstall goes on with it", app.name);
     for path in left.map_err(|failed| explain(failed, half()))? {
         output::warning(&format!(

@@ -136,7 +136,7 @@ impl Differences<'_> {
                 if let Some(delete) = holder.delete() {
                     let what = format!(
                         "the lease of {} never expires: it is held by {}",
-                        self.facts.app, holder.claim
+                        self.facts.app, holder.lease
                     );
                     self.advise(what, delete);
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::{
-    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NoClaim, OpenSwitch, ReleaseId, Route, Stored,
+    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NotALease, OpenSwitch, ReleaseId, Route, Stored,
     UnitFile, UnitName,
 };
 
@@ -19,7 +19,7 @@ pub struct Facts {
     /// The cursor.
     pub cursor: CursorFact,
     /// Who holds the app's lease, if anybody; an error where its key is not bgctl's.
-    pub lease: Result<Option<Holder>, NoClaim>,
+    pub lease: Result<Option<Holder>, NotALease>,
     /// What this host did while the store was away, and the store does not know.
     pub deferred: Option<DeferredFact>,
     /// Where nginx sends requests; to blue where there is no route at all.

@@ -11,7 +11,7 @@
 //! | `moved-by` | who moved the cursor last, `HOST/SWITCH`; empty before the first switch |
 //!
 //! They are one record: they change together, in one transaction. `claim` is beside them while a host holds the app's lease:
-//! [`Claim`](crate::model::Claim) as JSON, with a lease of etcd's. bgctl reads and writes these keys by their names and no
+//! [`Lease`](crate::model::Lease) as JSON, with a lease of etcd's. bgctl reads and writes these keys by their names and no
 //! others, so that whatever else is kept below the prefix is neither read nor changed. Which records are bgctl's own:
 //! [`Found`].
 
@@ -66,7 +66,7 @@ impl Keys {
     }
 
     /// The key that says who holds the lease of `app`.
-    pub fn claim(&self, app: &AppName) -> String {
+    pub fn lease(&self, app: &AppName) -> String {
         self.record(app) + "claim"
     }
 

@@ -1,7 +1,7 @@
 //! The local store: one file per app, `STATE/APP/cursor.json`, that a person can read.
 //!
-//! Several processes use it. Who writes holds a lock on the app's folder (flock(2)) and puts a whole new file in the
-//! place of the old one, so who reads needs no lock and never sees half a file.
+//! Several processes use it. A writer holds a lock on the app's folder (flock(2)) and puts a whole new file in the place of
+//! the old one, so a reader needs no lock and never sees half a file.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -23,7 +23,7 @@ const FIRST: Revision = Revision(1);
 const FILE: &str = "cursor.json";
 /// The most that such a file may have, bytes; bgctl's own have a few hundred.
 const MOST: u64 = 1 << 20;
-/// A change takes milliseconds; who holds the lock longer hangs.
+/// A change takes milliseconds; a process that holds the lock longer hangs.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_INTERVAL: Duration = Duration::from_millis(5);
 

@@ -1,12 +1,12 @@
 //! Where the cursor lives: etcd, shared by hosts, or the local store of one host.
 //!
 //! Both keep one promise: a cursor only moves by [`Store::compare_and_set`], which names the revision that the move was
-//! decided on and fails where somebody else was faster. `tests/store/contract.rs` holds both to it.
+//! decided on and fails where the cursor has moved since. `tests/store/contract.rs` holds both to it.
 //!
-//! Who is about to move a cursor claims its app first ([`Store::claim`]), so that of two hosts one is told at once that it
-//! comes too late, and by whom. A claim ends with its host. It is a courtesy: what keeps two hosts from moving one cursor is the
-//! comparison of the revision, and that a move may ask for its claim to be held still
-//! ([`Store::compare_and_set_held`]).
+//! A host that is about to move a cursor acquires the app's lease first ([`Store::acquire`]), so that of two hosts one learns at
+//! once that it comes too late, and which the other one is. A lease expires with its host. It is a courtesy: what keeps two
+//! hosts from moving one cursor is the comparison of the revision, and that a move may ask for its lease to be held still
+//! ([`Store::compare_and_set_held`]). `README.md` beside this file describes what is in etcd.
 
 mod etcd;
 pub mod keys;
@@ -20,11 +20,10 @@ use camino::Utf8Path;
 pub use etcd::Etcd;
 pub use local::Local;
 
-use crate::model::{AppName, ByColor, Claim, Cursor, Holder, HostId, NoClaim, Port, Revision, StoreSettings, Stored};
+use crate::model::{AppName, ByColor, Cursor, Holder, HostId, Lease, NotALease, Port, Revision, StoreSettings, Stored};
 
-/// How long a claim lasts without being kept. etcd looks for leases that have ended twice a second, so that the claim of a
-/// host which died is gone after this and that.
-pub const CLAIM_TTL: Duration = Duration::from_secs(10);
+/// How long a lease lasts without being renewed. etcd looks twice a second for those that have expired.
+pub const LEASE_TTL: Duration = Duration::from_secs(10);
 
 /// The store of a host.
 #[derive(Debug)]
@@ -44,39 +43,39 @@ pub struct Look {
     /// Its cursor, or why that cannot be used, as [`Store::get`] has it.
     pub cursor: eyre::Result<Option<Stored>>,
     /// Who holds its lease, if anybody. Nobody does in the local store.
-    pub holder: Result<Option<Holder>, NoClaim>,
+    pub holder: Result<Option<Holder>, NotALease>,
 }
 
 /// Why a cursor was not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
-    /// Somebody else moved it since; this is what it says now, none where it was removed.
-    #[error("cannot move the cursor: somebody else moved it")]
+    /// It was moved since; this is what it says now, `None` if it was removed.
+    #[error("cannot move the cursor: it was moved since")]
     Conflict(Option<Stored>),
-    /// The claim is not held any more; by whom it is now, if by anybody.
-    #[error("cannot move the cursor: the claim is lost")]
-    Unclaimed(Option<Holder>),
-    /// It could not be asked for, or was refused: it has for certain not moved.
+    /// The lease is not held any more; who holds it now, if anybody.
+    #[error("cannot move the cursor: the lease is lost")]
+    LeaseLost(Option<Holder>),
+    /// It has for certain not moved: nothing was sent, or it was refused.
     #[error("{0:#}")]
     Refused(eyre::Report),
-    /// Nobody knows: the answer did not come, and may have been a yes.
+    /// It may have moved: no answer came, or one that leaves it open.
     #[error("{0:#}")]
     Unknown(eyre::Report),
 }
 
-/// A claim that was granted.
+/// A lease that this host holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// etcd's lease that it ends with; 0 in the local store.
-    lease: i64,
+pub struct HeldLease {
+    /// The id of etcd's lease; 0 in the local store.
+    id: i64,
 }
 
-/// Why an app could not be claimed.
+/// Why a lease was not acquired.
 #[derive(Debug, thiserror::Error)]
-pub enum ClaimError {
-    /// Somebody else has it.
+pub enum LeaseError {
+    /// Another host holds it.
     #[error("cannot hold the lease: it is held by {0}")]
-    Taken(Holder),
+    HeldBy(Holder),
     /// The store could not be asked, or does not let it.
     #[error("{0:#}")]
     Failed(eyre::Report),
@@ -85,8 +84,8 @@ pub enum ClaimError {
 impl Store {
     /// Opens the store; `state` is the folder of the local one (`/var/lib/bgctl`).
     ///
-    /// Nothing is asked of either: only where etcd has a user it is logged in, which fails with a hint where etcd cannot be
-    /// reached within the timeout of the settings or refuses. All else is found out by the first call.
+    /// Nothing is asked of either, but for a login where the settings name a user of etcd. Errors if that is refused, or etcd
+    /// cannot be reached within the timeout of the settings. All else is found out by the first call.
     pub async fn open(settings: &StoreSettings, state: &Utf8Path) -> eyre::Result<Self> {
         Ok(match settings {
             StoreSettings::Local => Self::Local(Local::new(state)),
@@ -94,7 +93,8 @@ impl Store {
         })
     }
 
-    /// The cursor of an app; none where it has none. Fails where the store cannot be read or what is in it is broken.
+    /// The cursor of an app. Returns `None` if it has none. Errors if the store cannot be read, if what is in it is damaged
+    /// ([`Unreadable`](crate::model::Unreadable)), and if the keys are another program's.
     pub async fn get(&self, app: &AppName) -> eyre::Result<Option<Stored>> {
         match self {
             Self::Etcd(etcd) => etcd.get(app).await,
@@ -121,8 +121,8 @@ impl Store {
         }
     }
 
-    /// Creates the cursor of an app as `none`, unless it has one; returns what is there then. Fails as [`Store::get`]
-    /// does, and where it cannot be written.
+    /// Creates the cursor of an app as `none`, unless it has one; returns what is there then. Errors as [`Store::get`] does,
+    /// and if it cannot be written.
     pub async fn create(&self, app: &AppName, ports: &ByColor<Port>) -> eyre::Result<Stored> {
         match self {
             Self::Etcd(etcd) => etcd.create(app, *ports).await,
@@ -131,7 +131,7 @@ impl Store {
     }
 
     /// Moves the cursor of an app to `cursor` if it still is at revision `expected`; returns the new revision. What
-    /// etcd's readers see of the colors' ports is written along. Fails with [`SetError`].
+    /// etcd's readers see of the colors' ports is written along. Errors with [`SetError`].
     pub async fn compare_and_set(
         &self,
         app: &AppName,
@@ -145,14 +145,14 @@ impl Store {
         }
     }
 
-    /// As [`Store::compare_and_set`], if in the same moment the claim is `held`.
+    /// As [`Store::compare_and_set`], if in the same moment the lease is `held`.
     pub async fn compare_and_set_held(
         &self,
         app: &AppName,
         ports: &ByColor<Port>,
         expected: Revision,
         cursor: &Cursor,
-        held: Held,
+        held: HeldLease,
     ) -> Result<Revision, SetError> {
         match self {
             Self::Etcd(etcd) => etcd.compare_and_set(app, *ports, expected, cursor, Some(held)).await,
@@ -161,7 +161,7 @@ impl Store {
     }
 
     /// Puts `cursor` where an app has none, or one that cannot be used: one that can only moves by
-    /// [`Store::compare_and_set`], and is a [`SetError::Conflict`]. Returns its revision. Fails with [`SetError`].
+    /// [`Store::compare_and_set`], and is a [`SetError::Conflict`]. Returns its revision. Errors with [`SetError`].
     pub async fn replace(&self, app: &AppName, ports: &ByColor<Port>, cursor: &Cursor) -> Result<Revision, SetError> {
         match self {
             Self::Etcd(etcd) => etcd.replace(app, *ports, cursor).await,
@@ -169,20 +169,20 @@ impl Store {
         }
     }
 
-    /// Claims an app for [`CLAIM_TTL`], so that no other host begins with it; returns the cursor of the same moment. Who
-    /// claims again as the same `by` has it still, and another claim of this `host` is replaced: there the app's lock
-    /// and the open switch keep others away, which is all that the local store needs. Fails with [`ClaimError`].
-    pub async fn claim(
+    /// Acquires the lease of an app for [`LEASE_TTL`], so that no other host begins with it; returns the cursor of the same
+    /// moment. The same holder has it still, and another lease of this `host` is replaced: on one host the app's lock and
+    /// the open switch keep a second command away, which is all that the local store needs. Errors with [`LeaseError`].
+    pub async fn acquire(
         &self,
         app: &AppName,
-        claim: &Claim,
+        lease: &Lease,
         host: &HostId,
-    ) -> Result<(Held, Option<Stored>), ClaimError> {
+    ) -> Result<(HeldLease, Option<Stored>), LeaseError> {
         match self {
-            Self::Etcd(etcd) => etcd.claim(app, claim, host).await,
+            Self::Etcd(etcd) => etcd.acquire(app, lease, host).await,
             Self::Local(local) => {
-                let stored = local.get(app).await.map_err(ClaimError::Failed)?;
-                Ok((Held { lease: 0 }, stored))
+                let stored = local.get(app).await.map_err(LeaseError::Failed)?;
+                Ok((HeldLease { id: 0 }, stored))
             }
         }
     }
@@ -195,31 +195,31 @@ impl Store {
         }
     }
 
-    /// The claim that is there for `claim.by`, found by one look; none where there is none, or another's.
-    pub async fn held(&self, app: &AppName, claim: &Claim) -> eyre::Result<Option<Held>> {
+    /// The lease that `lease.by` holds, found by one read. Returns `None` if nobody holds it, or another does.
+    pub async fn held(&self, app: &AppName, lease: &Lease) -> eyre::Result<Option<HeldLease>> {
         match self {
-            Self::Etcd(etcd) => etcd.held(app, claim).await,
-            Self::Local(_) => Ok(Some(Held { lease: 0 })),
+            Self::Etcd(etcd) => etcd.held(app, lease).await,
+            Self::Local(_) => Ok(Some(HeldLease { id: 0 })),
         }
     }
 
-    /// Makes a claim last for another [`CLAIM_TTL`]; false where it has ended. Fails where the store cannot be asked.
-    pub async fn keep(&self, held: Held) -> eyre::Result<bool> {
+    /// Makes a lease last for another [`LEASE_TTL`]; false if it has expired. Errors if the store cannot be asked.
+    pub async fn renew(&self, held: HeldLease) -> eyre::Result<bool> {
         match self {
-            Self::Etcd(etcd) => etcd.keep(held).await,
+            Self::Etcd(etcd) => etcd.renew(held).await,
             Self::Local(_) => Ok(true),
         }
     }
 
-    /// Ends a claim; one that has ended is left alone. Fails where the store cannot be asked.
-    pub async fn release(&self, held: Held) -> eyre::Result<()> {
+    /// Releases a lease, also one that has expired. Errors if the store cannot be asked.
+    pub async fn release(&self, held: HeldLease) -> eyre::Result<()> {
         match self {
             Self::Etcd(etcd) => etcd.release(held).await,
             Self::Local(_) => Ok(()),
         }
     }
 
-    /// Removes the cursor of an app, if it has one. Fails where it cannot be removed.
+    /// Removes the cursor of an app, if it has one, and nothing of another program's. Errors if it cannot be removed.
     pub async fn remove(&self, app: &AppName) -> eyre::Result<()> {
         match self {
             Self::Etcd(etcd) => etcd.remove(app).await,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bgctl::model::{AppName, ByColor, Claim, Port, Revision, Stored};
+use bgctl::model::{AppName, ByColor, Lease, Port, Revision, Stored};
 use bgctl::store::keys::{Found, Key, Keys};
 
 const TAB: u8 = b'\t';
@@ -18,7 +18,7 @@ pub fn check(data: &[u8]) {
         })
         .collect();
     for (_, value) in &pairs {
-        assert_claim(value);
+        assert_lease(value);
     }
     for prefix in ["/", "/bgctl/"] {
         let keys = Keys::below(prefix);
@@ -64,12 +64,12 @@ fn apps(prefix: &str, pairs: &[(&[u8], &[u8])]) -> BTreeSet<AppName> {
 }
 
 /// Whoever has an app is told in one short line, and so is what nobody's bgctl wrote.
-fn assert_claim(value: &[u8]) {
-    let told = match Claim::parse(value) {
-        Ok(claim) => {
-            let again = serde_json::to_vec(&claim).unwrap();
-            assert_eq!(Claim::parse(&again).unwrap(), claim);
-            claim.to_string()
+fn assert_lease(value: &[u8]) {
+    let told = match Lease::parse(value) {
+        Ok(lease) => {
+            let again = serde_json::to_vec(&lease).unwrap();
+            assert_eq!(Lease::parse(&again).unwrap(), lease);
+            lease.to_string()
         }
         Err(error) => error.to_string(),
     };

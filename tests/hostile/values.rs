@@ -199,12 +199,12 @@ pub fn env_file() -> impl Strategy<Value = String> {
 pub fn pairs() -> impl Strategy<Value = String> {
     let or_any = |usual: &'static str| prop_oneof![3 => Just(usual.to_owned()), 1 => text(), 1 => Just(String::new())];
     let record = (or_any("blue"), or_any("v1"), or_any("host-0a/0001"), text(), text());
-    let claim = (or_any("host-0a/0001"), or_any("switch"), or_any("v1")).prop_map(|(by, verb, release)| {
+    let lease = (or_any("host-0a/0001"), or_any("switch"), or_any("v1")).prop_map(|(by, verb, release)| {
         serde_json::json!({"by": by, "verb": verb, "release": release, "since": "2026-11-23T14:00:00Z"})
     });
-    (record, claim).prop_map(|((instance, release, mover, key, value), claim)| {
+    (record, lease).prop_map(|((instance, release, mover, key, value), lease)| {
         format!(
-            "/shop/instance\t{instance}\n/shop/release\t{release}\n/shop/moved-by\t{mover}\n/shop/claim\t{claim}\n\
+            "/shop/instance\t{instance}\n/shop/release\t{release}\n/shop/moved-by\t{mover}\n/shop/claim\t{lease}\n\
              {key}\t{value}\n"
         )
     })

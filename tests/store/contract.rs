@@ -1,6 +1,6 @@
 //! What every store promises. Each function gets a store of its own, without cursors.
 
-use bgctl::model::{AppName, ByColor, Claim, Color, Cursor, HostId, Port, ReleaseId, Revision, Stored};
+use bgctl::model::{AppName, ByColor, Color, Cursor, HostId, Lease, Port, ReleaseId, Revision, Stored};
 use bgctl::store::{SetError, Store};
 
 pub fn app(name: &str) -> AppName {
@@ -30,8 +30,8 @@ pub fn host() -> HostId {
     }
 }
 
-pub fn claim(by: &str) -> Claim {
-    Claim {
+pub fn lease(by: &str) -> Lease {
+    Lease {
         by: by.to_owned(),
         verb: "switch".to_owned(),
         release: Some(ReleaseId::numbered(7)),
@@ -48,7 +48,7 @@ pub async fn holds(open: impl AsyncFn() -> Store) {
     one_of_many_wins(&open().await).await;
     remove_is_idempotent(&open().await).await;
     list_has_those_asked_for(&open().await).await;
-    a_claim_is_kept(&open().await).await;
+    lease_is_held_until_it_is_released(&open().await).await;
 }
 
 async fn nothing_is_there(store: &Store) {
@@ -183,16 +183,16 @@ async fn list_has_those_asked_for(store: &Store) {
     }
 }
 
-/// Who claims has it, and sees the cursor of that moment; again as the same, and after a switch of the same host; a cursor
+/// Whoever acquires it has it, and sees the cursor of that moment; again as the same, and after a switch of the same host; a cursor
 /// is moved by who holds it. Its end can be asked for twice.
-async fn a_claim_is_kept(store: &Store) {
-    let (held, none) = store.claim(&app("shop"), &claim("host/0007"), &host()).await.unwrap();
+async fn lease_is_held_until_it_is_released(store: &Store) {
+    let (held, none) = store.acquire(&app("shop"), &lease("host/0007"), &host()).await.unwrap();
     assert_eq!(none, None);
     let created = store.create(&app("shop"), &ports()).await.unwrap();
-    let (again, found) = store.claim(&app("shop"), &claim("host/0007"), &host()).await.unwrap();
+    let (again, found) = store.acquire(&app("shop"), &lease("host/0007"), &host()).await.unwrap();
     assert_eq!((again, found), (held, Some(created.clone())));
-    assert_eq!(store.held(&app("shop"), &claim("host/0007")).await.unwrap(), Some(held));
-    assert!(store.keep(held).await.unwrap());
+    assert_eq!(store.held(&app("shop"), &lease("host/0007")).await.unwrap(), Some(held));
+    assert!(store.renew(held).await.unwrap());
 
     let cursor = active(Color::Green, 7);
     let (name, ports) = (app("shop"), ports());
@@ -208,18 +208,18 @@ async fn a_claim_is_kept(store: &Store) {
         "{stale:?}"
     );
 
-    let (next, found) = store.claim(&app("shop"), &claim("host/0008"), &host()).await.unwrap();
+    let (next, found) = store.acquire(&app("shop"), &lease("host/0008"), &host()).await.unwrap();
     assert_eq!(found, Some(Stored { cursor, revision }));
     for _ in 0..2 {
         store.release(held).await.unwrap();
     }
     assert!(
-        store.keep(next).await.unwrap(),
+        store.renew(next).await.unwrap(),
         "the end of the first is not the end of the second"
     );
     store.release(next).await.unwrap();
     // An upgrade in the middle of a switch: what this host held before is its own.
-    store.claim(&app("shop"), &claim("old/0008"), &host()).await.unwrap();
-    store.claim(&app("shop"), &claim("host/0009"), &host()).await.unwrap();
+    store.acquire(&app("shop"), &lease("old/0008"), &host()).await.unwrap();
+    store.acquire(&app("shop"), &lease("host/0009"), &host()).await.unwrap();
     assert!(store.is_usable().await);
 }

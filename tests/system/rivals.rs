@@ -12,7 +12,7 @@ const GATE: &str = "/run/gate";
 /// How often two hosts race, and after how many rounds one of them is paused.
 const LAPS: usize = 10;
 const ROUNDS: usize = 20;
-/// Within this a claim must be free when whoever had it is dead.
+/// Within this a lease must be free when its holder is dead.
 const FREE: Duration = Duration::from_secs(15);
 
 fn with_program(host: &Host) {
@@ -136,7 +136,7 @@ fn of_two_hosts_one_promotes() {
     }
     promotes.are_distinct();
 
-    // A host dies while it has the claim.
+    // A host dies while it holds the lease.
     second.succeed(&format!("touch {GATE}"));
     other.bgctl("switch", "--detach").expect(0);
     other.wait_for_step("verify");
@@ -204,7 +204,7 @@ fn race(one: &App<'_>, other: &App<'_>, lap: usize) -> usize {
             match status {
                 0 => won += 1,
                 5 => is_told(&stderr),
-                // It had planned before the other one promoted, and claimed after it.
+                // It had planned before the other one promoted, and acquired the lease after it.
                 1 => assert!(stderr.contains("cannot promote "), "{stderr}"),
                 status => panic!("{status}: {stderr}"),
             }
@@ -213,16 +213,16 @@ fn race(one: &App<'_>, other: &App<'_>, lap: usize) -> usize {
     won
 }
 
-/// One is paused beyond its claim, within which the other one is refused, and after which that one is done.
+/// One is paused beyond its lease, within which the other one is refused, and after which that one is done.
 fn a_paused_holder_loses(store: &Host, holder: &App<'_>, rival: &App<'_>) {
     let (paused_host, free_host) = (holder.host(), rival.host());
     paused_host.succeed(&format!("touch {GATE}"));
     holder.bgctl("switch", "--release paused --detach").expect(0);
     holder.wait_for_step("verify");
-    let claim = store.succeed("etcdctl get --print-value-only /duo/claim");
+    let lease = store.succeed("etcdctl get --print-value-only /duo/claim");
     assert!(
-        claim.contains(paused_host.name()) && claim.contains("\"switch\"") && claim.contains("\"paused\""),
-        "{claim}"
+        lease.contains(paused_host.name()) && lease.contains("\"switch\"") && lease.contains("\"paused\""),
+        "{lease}"
     );
     paused_host.succeed("systemctl kill --signal=STOP bgctl-switch@duo");
     let since = Instant::now();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bgctl::model::{Color, Cursor, EtcdSettings, Hinted, Revision};
 use bgctl::store::SetError;
-use contract::{active, app, claim, host, ports};
+use contract::{active, app, host, lease, ports};
 use etcd::{Etcd, open};
 
 /// What the error says with its hint, with words in the place of what differs from run to run.
@@ -123,7 +123,7 @@ async fn keys_of_others_are_neither_read_nor_changed() {
     assert!(store.list(&[app("shop")]).await.unwrap().is_empty());
     assert_eq!(store.get(&app("shop")).await.unwrap(), None);
     let created = store.create(&app("shop"), &ports()).await.unwrap();
-    let (_, found) = store.claim(&app("shop"), &claim("host/0007"), &host()).await.unwrap();
+    let (_, found) = store.acquire(&app("shop"), &lease("host/0007"), &host()).await.unwrap();
     assert_eq!(found.as_ref(), Some(&created));
     let listed = store.list(&everything).await.unwrap();
     assert_eq!(listed[&app("shop")].as_ref().unwrap(), &created);

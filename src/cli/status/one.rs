@@ -16,7 +16,7 @@ use crate::host::probe;
 use crate::host::systemd::{Systemd, UnitState};
 use crate::journal::StepState;
 use crate::model::{
-    ActiveState, App, Claim, Color, Cursor, Known, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitFile,
+    ActiveState, App, Color, Cursor, Known, Lease, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitFile,
 };
 use crate::ops::install::Files;
 use crate::runtime::docker::Docker;
@@ -65,7 +65,7 @@ impl CursorStatus {
 #[derive(Debug, Serialize)]
 struct LeaseStatus {
     #[serde(flatten)]
-    claim: Claim,
+    lease: Lease,
     /// Whether it ends by itself where its host does not keep it.
     expires: bool,
 }
@@ -164,7 +164,7 @@ fn lease(facts: &Facts) -> Option<LeaseStatus> {
     let holder = facts.lease.as_ref().ok()?.clone()?;
     Some(LeaseStatus {
         expires: holder.endless.is_none(),
-        claim: holder.claim,
+        lease: holder.lease,
     })
 }
 
@@ -260,7 +260,7 @@ fn show(status: &Status) {
         None => output::answer("cursor  not known"),
     }
     if let Some(lease) = &status.lease {
-        output::answer(&format!("lease   held by {}", lease.claim));
+        output::answer(&format!("lease   held by {}", lease.lease));
     }
     let serving = output::in_color(status.serving, Color::or_none(status.serving));
     output::answer(&match (status.nginx_answers, status.agrees) {

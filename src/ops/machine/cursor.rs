@@ -9,10 +9,10 @@ use eyre::WrapErr as _;
 
 use crate::engine::{Effects as _, StepError};
 use crate::host::identity;
-use crate::model::{Claim, Color, Cursor, Hinted, Holder, ReleaseId, Revision, Stored};
+use crate::model::{Color, Cursor, Hinted, Holder, Lease, ReleaseId, Revision, Stored};
 use crate::plan::Plan;
 use crate::state::deferred::Journal;
-use crate::store::{ClaimError, SetError};
+use crate::store::{LeaseError, SetError};
 
 use super::Machine;
 
@@ -72,11 +72,11 @@ impl Machine {
     /// The revision that it is moved at.
     async fn try_promote(&self, plan: &Plan, expected: Revision, cursor: &Cursor) -> Result<Revision, Missed> {
         let app = &self.app;
-        let claim = claim_of(plan);
-        let held = match self.door.hold(&claim).await {
+        let lease = lease_of(plan);
+        let held = match self.lazy.hold(&lease).await {
             Ok(held) => held,
-            Err(ClaimError::Taken(by)) => return Err(Missed::Certain(taken(&by, plan))),
-            Err(ClaimError::Failed(error)) => return Err(Missed::Away(error)),
+            Err(LeaseError::HeldBy(by)) => return Err(Missed::Certain(taken(&by, plan))),
+            Err(LeaseError::Failed(error)) => return Err(Missed::Away(error)),
         };
         let store = self.store().await.map_err(Missed::Away)?;
         let set = store.compare_and_set_held(&app.name, &app.ports, expected, cursor, held);
@@ -84,10 +84,10 @@ impl Machine {
             Ok(revision) => Ok(revision),
             Err(SetError::Conflict(Some(now))) if now.cursor == *cursor => Ok(now.revision),
             Err(SetError::Conflict(now)) => Err(Missed::Certain(overtaken(now, plan))),
-            Err(SetError::Unclaimed(Some(by))) if by.claim.by != claim.by => Err(Missed::Certain(taken(&by, plan))),
-            Err(SetError::Unclaimed(_)) => {
-                // It ended while this slept, and nobody has claimed the app since: what was planned on is there still.
-                self.door.forget(held).await;
+            Err(SetError::LeaseLost(Some(by))) if by.lease.by != lease.by => Err(Missed::Certain(taken(&by, plan))),
+            Err(SetError::LeaseLost(_)) => {
+                // It expired while this slept, and nobody has held it since: what was planned on is there still.
+                self.lazy.forget(held).await;
                 Box::pin(self.try_promote(plan, expected, cursor)).await
             }
             Err(SetError::Refused(error)) => Err(Missed::Away(error)),
@@ -145,7 +145,7 @@ impl Machine {
                 self.saw(Stored { cursor: back, revision });
                 Ok(())
             }
-            Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Missed::Certain(eyre::eyre!(
+            Err(SetError::Conflict(_) | SetError::LeaseLost(_)) => Err(Missed::Certain(eyre::eyre!(
                 "cannot move the cursor back: it was moved at the same time"
             ))),
             Err(SetError::Refused(error)) => Err(Missed::Away(error)),
@@ -202,7 +202,7 @@ impl Machine {
                     match set.await {
                         Ok(_) => Published::Told(ours),
                         // Somebody was faster: it is looked at again.
-                        Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => continue,
+                        Err(SetError::Conflict(_) | SetError::LeaseLost(_)) => continue,
                         Err(SetError::Refused(error) | SetError::Unknown(error)) => return Err(error),
                     }
                 }
@@ -214,9 +214,9 @@ impl Machine {
     }
 }
 
-/// The claim of a switch.
-pub fn claim_of(plan: &Plan) -> Claim {
-    Claim {
+/// The lease of a switch.
+pub fn lease_of(plan: &Plan) -> Lease {
+    Lease {
         by: plan.mover.clone(),
         verb: plan.verb.as_str().to_owned(),
         release: Some(plan.release.clone()),

@@ -9,7 +9,7 @@ use procfs::process::Process;
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
 use crate::host::identity;
 use crate::host::systemd::UnitState;
-use crate::model::{AppName, ByColor, Color, Holder, NoClaim, ReleaseId, Route, Stored, UnitName, Unreadable};
+use crate::model::{AppName, ByColor, Color, Holder, NotALease, ReleaseId, Route, Stored, UnitName, Unreadable};
 use crate::ops::install::{self, Alien, Change, Files};
 use crate::proxy::nginx::{self, route};
 use crate::render;
@@ -87,7 +87,7 @@ impl Machine {
     }
 
     /// The cursor and who holds the lease; errors if the store does not tell soon, see [`ask`].
-    async fn cursor_fact(&self) -> eyre::Result<(CursorFact, Result<Option<Holder>, NoClaim>)> {
+    async fn cursor_fact(&self) -> eyre::Result<(CursorFact, Result<Option<Holder>, NotALease>)> {
         let look = ask(async { self.store().await?.look(&self.app.name).await }).await?;
         let cursor = match look.cursor {
             Ok(Some(stored)) => {

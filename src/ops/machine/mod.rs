@@ -1,9 +1,9 @@
 //! The engine's effects on this machine: what each step does here.
 
 mod bake;
-mod claim;
 mod cursor;
 mod facts;
+mod lease;
 mod logs;
 mod repair;
 mod traffic;
@@ -18,11 +18,11 @@ use camino::Utf8PathBuf;
 use crate::engine::{Effects, StepError};
 use crate::journal::{Baseline, Entry, Event};
 use crate::model::{
-    ActiveState, App, ByColor, Claim, Color, Cursor, HealthCheck, Hinted, InstanceState, Known, Observed, Port,
+    ActiveState, App, ByColor, Color, Cursor, HealthCheck, Hinted, InstanceState, Known, Lease, Observed, Port,
     Release, ReleaseId, Revision, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
-use crate::store::{ClaimError, Store};
+use crate::store::{LeaseError, Store};
 
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
@@ -32,7 +32,7 @@ use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
 use crate::state::{known, pins};
 
-pub use cursor::{Published, claim_of};
+pub use cursor::{Published, lease_of};
 pub use facts::ask;
 
 /// How many lines of its log a failed instance shows.
@@ -45,7 +45,7 @@ pub struct Machine {
     settings: Settings,
     layout: Layout,
     systemd: Systemd,
-    door: Arc<claim::Door>,
+    lazy: Arc<lease::LazyStore>,
     /// What this saw of the cursor last.
     seen: RefCell<Option<Stored>>,
     /// Since when the store has not answered.
@@ -58,13 +58,13 @@ impl Machine {
     /// promote goes on without it.
     pub async fn new(app: App, settings: Settings, layout: Layout) -> eyre::Result<Self> {
         let systemd = Systemd::connect().await?;
-        let door = claim::Door::new(app.name.clone(), settings.store.clone(), layout.state());
+        let lazy = lease::LazyStore::new(app.name.clone(), settings.store.clone(), layout.state());
         Ok(Self {
             app,
             settings,
             layout,
             systemd,
-            door: Arc::new(door),
+            lazy: Arc::new(lazy),
             seen: RefCell::default(),
             silent_since: Cell::default(),
             log: None,
@@ -84,16 +84,16 @@ impl Machine {
 
     /// Its store.
     pub async fn store(&self) -> eyre::Result<&Store> {
-        self.door.store().await
+        self.lazy.store().await
     }
 
-    /// Looks at the app, for a plan, and claims it in the same moment. Errors with [`ClaimError`].
-    pub async fn claim_and_observe(&self, claim: &Claim) -> Result<Observed, ClaimError> {
+    /// Looks at the app, for a plan, and acquires its lease in the same moment. Errors with [`LeaseError`].
+    pub async fn acquire_and_observe(&self, lease: &Lease) -> Result<Observed, LeaseError> {
         let mut taken = None;
         let cursor = async {
-            self.claim(claim).await.or_else(|error| match error {
-                ClaimError::Failed(error) => Err(error),
-                ClaimError::Taken(by) => {
+            self.acquire_lease(lease).await.or_else(|error| match error {
+                LeaseError::Failed(error) => Err(error),
+                LeaseError::HeldBy(by) => {
                     taken = Some(by);
                     Ok(None)
                 }
@@ -101,12 +101,12 @@ impl Machine {
         };
         let observed = self.look(cursor).await;
         match taken {
-            Some(by) => Err(ClaimError::Taken(by)),
-            None => observed.map_err(ClaimError::Failed),
+            Some(by) => Err(LeaseError::HeldBy(by)),
+            None => observed.map_err(LeaseError::Failed),
         }
     }
 
-    /// As [`Machine::claim_and_observe`] without the store: the cursor says what this host serves, or what it last knew where it serves
+    /// As [`Machine::acquire_and_observe`] without the store: the cursor says what this host serves, or what it last knew where it serves
     /// nothing, at the revision that it last knew.
     pub async fn observe_locally(&self) -> eyre::Result<Observed> {
         let name = &self.app.name;

@@ -154,7 +154,7 @@ impl Machine {
                 self.saw(Stored { cursor, revision });
                 Ok(said)
             }
-            Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => Err(Hinted::new(
+            Err(SetError::Conflict(_) | SetError::LeaseLost(_)) => Err(Hinted::new(
                 format!("cannot move the cursor of {app}: somebody moved it at the same time"),
                 format!("look at what is active now: bgctl status {app}"),
             )

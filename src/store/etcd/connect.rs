@@ -13,7 +13,7 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 const HINT: &str = "[store] in bgctl.toml names this file";
 
 /// After how long without any frame on a connection with a call on it a ping is sent, and how long its answer may take: a
-/// member that vanished without a word is noticed within 9 s, while the lease of 10 s ([`CLAIM_TTL`](super::super::CLAIM_TTL))
+/// member that vanished without a word is noticed within 9 s, while the lease of 10 s ([`LEASE_TTL`](super::super::LEASE_TTL))
 /// can still be kept through another one.
 ///
 /// etcd closes a connection (`GOAWAY`, `too_many_pings`) whose pings come more often than every 5 s (`--grpc-keepalive-min-time`)

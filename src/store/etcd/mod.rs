@@ -1,9 +1,9 @@
 //! The store in etcd, over its v3 API.
 
-mod claim;
 mod connect;
 mod explain;
 mod fate;
+mod lease;
 mod record;
 
 use std::fmt;

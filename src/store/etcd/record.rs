@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use etcd_client::{Compare, CompareOp, GetOptions, KeyValue, Txn, TxnOp, TxnOpResponse, TxnResponse};
 use eyre::OptionExt as _;
 
-use super::claim::hinted;
+use super::lease::hinted;
 use super::{Answer, Etcd, Failure};
 use crate::model::{AppName, ByColor, Cursor, Port, Revision, Stored, Unreadable};
 use crate::store::keys::{Found, Key};
-use crate::store::{Held, Listed, Look, SetError};
+use crate::store::{HeldLease, Listed, Look, SetError};
 
 /// How many apps one transaction asks for: three keys each, and etcd allows 128 operations (`--max-txn-ops`).
 const APPS_AT_ONCE: usize = 42;
@@ -24,7 +24,7 @@ impl Etcd {
         let pairs = pairs(&answer.map_err(|failure| self.report(&failure))?.value);
         Ok(Look {
             cursor: self.read(app, &self.found_in(app, &pairs)),
-            holder: self.claim_in(app, &pairs),
+            holder: self.holder_in(app, &pairs),
         })
     }
 
@@ -63,14 +63,14 @@ impl Etcd {
         }
     }
 
-    /// What asks for a claim compares the lease of its key: it has another one as soon as it is anybody else's.
+    /// Where the lease has to be held, what is attached to its key is compared: that is another one as soon as another host holds it.
     pub(in crate::store) async fn compare_and_set(
         &self,
         app: &AppName,
         ports: ByColor<Port>,
         expected: Revision,
         cursor: &Cursor,
-        held: Option<Held>,
+        held: Option<HeldLease>,
     ) -> Result<Revision, SetError> {
         let compared = self.keys.compared(app);
         let mut conditions = vec![
@@ -78,16 +78,17 @@ impl Etcd {
             // Revision 0 is also that of a key which is not there.
             Compare::version(compared, CompareOp::Greater, 0),
         ];
-        conditions.extend(held.map(|held| Compare::lease(self.keys.claim(app), CompareOp::Equal, held.lease)));
+        conditions.extend(held.map(|held| Compare::lease(self.keys.lease(app), CompareOp::Equal, held.id)));
         let (found, pairs) = match self.set(app, ports, cursor, conditions).await? {
             Set::Done(revision) => return Ok(revision),
             Set::Not { found, pairs } => (found, pairs),
         };
         match found {
             Some(same) if same.revision == expected && held.is_some() => {
-                let claim = self.claim_in(app, &pairs);
-                let claim = claim.map_err(|none| SetError::Refused(hinted(none)))?;
-                Err(SetError::Unclaimed(claim))
+                let holder = self.holder_in(app, &pairs);
+                Err(SetError::LeaseLost(
+                    holder.map_err(|none| SetError::Refused(hinted(none)))?,
+                ))
             }
             found => Err(SetError::Conflict(found)),
         }
@@ -203,10 +204,10 @@ impl Etcd {
         Ok(self.found_in(app, &pairs(&answer.value)))
     }
 
-    /// Gets the record of `app` and its claim. Of the keys that are for others to read it takes no values, which may be
+    /// Gets the record of `app` and the key of its lease. Of the keys that are for others to read it takes no values, which may be
     /// another program's and large.
     pub(super) fn gets(&self, app: &AppName) -> Vec<TxnOp> {
-        let read = self.keys.read_ones(app).chain([self.keys.claim(app)]).map(get);
+        let read = self.keys.read_ones(app).chain([self.keys.lease(app)]).map(get);
         let shown = self.keys.shown_ones(app);
         let shown = shown.map(|key| TxnOp::get(key, Some(GetOptions::new().with_keys_only())));
         read.chain(shown).collect()

@@ -228,7 +228,7 @@ fn readme_has_every_key() {
     let readme = include_str!("../README.md");
     let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| `")).collect();
     let keys = Keys::below("/");
-    for key in keys.all(&app()).chain([keys.claim(&app())]) {
+    for key in keys.all(&app()).chain([keys.lease(&app())]) {
         let name = key
             .trim_start_matches("/shop/")
             .replace("blue", "COLOR")

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bgctl::model::{Certificate, Color, EtcdSettings};
 
-use super::contract::{active, app, claim, host, ports};
+use super::contract::{active, app, host, lease, ports};
 use super::etcd::{Etcd, Files, open};
 use super::told;
 
@@ -62,12 +62,12 @@ async fn users_and_passwords() {
     };
     let store = open(own).await.unwrap();
     let created = store.create(&app("shop"), &ports()).await.unwrap();
-    let (held, _) = store.claim(&app("shop"), &claim("host/0001"), &host()).await.unwrap();
+    let (held, _) = store.acquire(&app("shop"), &lease("host/0001"), &host()).await.unwrap();
     let moved = store
         .compare_and_set_held(&app("shop"), &ports(), created.revision, &active(Color::Blue, 1), held)
         .await;
     moved.unwrap();
-    assert!(store.keep(held).await.unwrap());
+    assert!(store.renew(held).await.unwrap());
     store.release(held).await.unwrap();
     assert_eq!(store.list(&[app("shop")]).await.unwrap().len(), 1);
     // etcd forgets its tokens when it ends, as it does when they expire.

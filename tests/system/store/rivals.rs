@@ -1,16 +1,16 @@
-//! Two hosts race for one cursor, again and again, and one of them sleeps longer than its claim lasts.
+//! Two hosts race for one cursor, again and again, and one of them sleeps longer than its lease lasts.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bgctl::model::{AppName, Color, HostId, Revision};
-use bgctl::store::{CLAIM_TTL, ClaimError, Held, SetError, Store};
+use bgctl::store::{HeldLease, LEASE_TTL, LeaseError, SetError, Store};
 use futures_util::future::{join, join_all};
 
-use super::contract::{active, app, claim, ports};
+use super::contract::{active, app, lease, ports};
 use super::etcd::{Etcd, open};
 
-/// Within this a claim must be free when whoever had it is dead.
+/// Within this a lease must be free when its holder is dead.
 const FREE: Duration = Duration::from_secs(15);
 const APPS: u32 = 20;
 const ROUNDS: u32 = 10;
@@ -52,7 +52,7 @@ async fn of_two_rivals_one_promotes_in_200_rounds() {
 }
 
 /// All rounds of an app: the revisions that were promoted on, and how many came too late. In one of them, a different one
-/// for each app, whoever claims first sleeps.
+/// for each app, whoever acquires the lease first sleeps.
 async fn race(rivals: &[Rival; 2], number: u32) -> (Vec<Revision>, u32) {
     let app = app(&format!("shop-{number}"));
     rivals[0].store.create(&app, &ports()).await.unwrap();
@@ -72,17 +72,17 @@ async fn race(rivals: &[Rival; 2], number: u32) -> (Vec<Revision>, u32) {
     (revisions, lost)
 }
 
-/// Claims, plans, and promotes; the revision that was promoted on, none for who came too late.
+/// Acquires the lease, plans and promotes; the revision that was promoted on, `None` for the one that came too late.
 async fn attempt(rival: &Rival, app: &AppName, round: u32, sleeps: bool) -> Option<Revision> {
     let Rival { name, store } = rival;
-    let by = claim(&format!("{name}/{round:04}"));
+    let by = lease(&format!("{name}/{round:04}"));
     let since = Instant::now();
     let mut was_busy = false;
     let (held, stored) = loop {
-        match store.claim(app, &by, &host(name)).await {
-            Ok(claimed) => break claimed,
-            Err(ClaimError::Taken(other)) => {
-                let other = other.claim;
+        match store.acquire(app, &by, &host(name)).await {
+            Ok(acquired) => break acquired,
+            Err(LeaseError::HeldBy(other)) => {
+                let other = other.lease;
                 assert!(
                     other.by != by.by && other.by.starts_with("web") && other.since == by.since,
                     "{other}"
@@ -91,20 +91,20 @@ async fn attempt(rival: &Rival, app: &AppName, round: u32, sleeps: bool) -> Opti
                 if !sleeps {
                     return None;
                 }
-                assert!(since.elapsed() < FREE, "the claim of who sleeps is not free");
+                assert!(since.elapsed() < FREE, "the lease of the one that sleeps is not free");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            Err(ClaimError::Failed(error)) => panic!("{error:#}"),
+            Err(LeaseError::Failed(error)) => panic!("{error:#}"),
         }
     };
     let expected = stored.unwrap().revision;
     if sleeps && !was_busy {
-        tokio::time::sleep(CLAIM_TTL + CLAIM_TTL / 2).await;
+        tokio::time::sleep(LEASE_TTL + LEASE_TTL / 2).await;
     }
     promote(rival, app, round, expected, held).await.then_some(expected)
 }
 
-async fn promote(rival: &Rival, app: &AppName, round: u32, expected: Revision, held: Held) -> bool {
+async fn promote(rival: &Rival, app: &AppName, round: u32, expected: Revision, held: HeldLease) -> bool {
     let cursor = active(Color::Green, round);
     let ports = ports();
     let set = rival
@@ -113,16 +113,16 @@ async fn promote(rival: &Rival, app: &AppName, round: u32, expected: Revision, h
         .await;
     let is_promoted = match set {
         Ok(_) => true,
-        Err(SetError::Conflict(_) | SetError::Unclaimed(_)) => false,
+        Err(SetError::Conflict(_) | SetError::LeaseLost(_)) => false,
         Err(error) => panic!("{error}"),
     };
     rival.store.release(held).await.unwrap();
     is_promoted
 }
 
-/// Who has lost a claim does not move the cursor, also where nobody else has.
+/// A host that has lost its lease does not move the cursor, also where no other moved it.
 #[tokio::test]
-async fn a_claim_that_ended_moves_nothing() {
+async fn lease_that_expired_moves_nothing() {
     let etcd = Etcd::start("ended", "");
     let (one, other) = (
         open(etcd.settings()).await.unwrap(),
@@ -130,44 +130,51 @@ async fn a_claim_that_ended_moves_nothing() {
     );
     let (name, ports) = (app("shop"), ports());
     let expected = one.create(&name, &ports).await.unwrap().revision;
-    let (held, _) = one.claim(&name, &claim("web1/0001"), &host("web1")).await.unwrap();
+    let (held, _) = one.acquire(&name, &lease("web1/0001"), &host("web1")).await.unwrap();
     one.release(held).await.unwrap();
-    assert!(!one.keep(held).await.unwrap());
+    assert!(!one.renew(held).await.unwrap());
     let set = async || {
         one.compare_and_set_held(&name, &ports, expected, &active(Color::Blue, 1), held)
             .await
     };
-    assert!(matches!(set().await, Err(SetError::Unclaimed(None))));
+    assert!(matches!(set().await, Err(SetError::LeaseLost(None))));
 
-    other.claim(&name, &claim("web2/0001"), &host("web2")).await.unwrap();
+    other.acquire(&name, &lease("web2/0001"), &host("web2")).await.unwrap();
     let lost = set().await;
     assert!(
-        matches!(&lost, Err(SetError::Unclaimed(Some(by))) if by.claim.by == "web2/0001"),
+        matches!(&lost, Err(SetError::LeaseLost(Some(by))) if by.lease.by == "web2/0001"),
         "{lost:?}"
     );
-    let taken = one.claim(&name, &claim("web1/0002"), &host("web1")).await;
+    let taken = one.acquire(&name, &lease("web1/0002"), &host("web1")).await;
     assert!(
-        matches!(&taken, Err(ClaimError::Taken(by)) if by.claim.by == "web2/0001"),
+        matches!(&taken, Err(LeaseError::HeldBy(by)) if by.lease.by == "web2/0001"),
         "{taken:?}"
     );
-    assert_eq!(one.held(&name, &claim("web1/0001")).await.unwrap(), None);
+    assert_eq!(one.held(&name, &lease("web1/0001")).await.unwrap(), None);
 
     // What a person copied there has no lease.
     let mut client = etcd_client::Client::connect([etcd.address()], None).await.unwrap();
-    let copy = serde_json::to_vec(&claim("web2/0001")).unwrap();
+    let copy = serde_json::to_vec(&lease("web2/0001")).unwrap();
     client.put("/shop/claim", copy, None).await.unwrap();
-    let endless = one.claim(&name, &claim("web1/0003"), &host("web1")).await.unwrap_err();
+    let endless = one
+        .acquire(&name, &lease("web1/0003"), &host("web1"))
+        .await
+        .unwrap_err();
     insta::assert_snapshot!(endless, @"cannot hold the lease: it is held by web2/0001 (switch to r7) since 2026-11-23T14:00:00Z; key /shop/claim has no etcd lease attached, so it never expires: etcdctl del /shop/claim");
     // Of the same host it is replaced.
-    let (held, _) = other.claim(&name, &claim("web2/0001"), &host("web2")).await.unwrap();
-    assert!(other.keep(held).await.unwrap());
+    let (held, _) = other.acquire(&name, &lease("web2/0001"), &host("web2")).await.unwrap();
+    assert!(other.renew(held).await.unwrap());
     other.release(held).await.unwrap();
     assert_eq!(etcd.etcdctl("get /shop/claim"), "");
 
-    // What a person wrote there is not taken for a claim of anybody.
+    // What a person wrote there is not taken for a lease.
     etcd.etcdctl("put /shop/claim mine");
-    let ClaimError::Failed(error) = one.claim(&name, &claim("web1/0003"), &host("web1")).await.unwrap_err() else {
-        panic!("it was claimed");
+    let LeaseError::Failed(error) = one
+        .acquire(&name, &lease("web1/0003"), &host("web1"))
+        .await
+        .unwrap_err()
+    else {
+        panic!("it was acquired");
     };
     insta::assert_snapshot!(super::told(&etcd, &error), @"
     cannot tell who holds the lease of shop: key /shop/claim in etcd: expected value at line 1 column 1

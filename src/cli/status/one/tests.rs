@@ -45,7 +45,7 @@ fn what_programs_get_is_what_is_documented() {
             age_seconds: None,
         }),
         lease: Some(LeaseStatus {
-            claim: Claim {
+            lease: Lease {
                 by: "host1/0008".to_owned(),
                 verb: "switch".to_owned(),
                 release: Some(release("r8")),

@@ -1,4 +1,4 @@
-//! Who is at work on an app, for all hosts that share its store.
+//! The lease of an app: which host may move its cursor just now.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use super::{AppName, Invalid, ReleaseId};
 
-/// The longest name of whoever claims an app, bytes; a host name has 64 at most (gethostname(2)).
+/// The longest name of a holder, bytes; a host name has 64 at most (gethostname(2)).
 const LONGEST: usize = 128;
 
-/// Who is at work on an app, and since when. What others wrote is read by [`Claim::parse`].
+/// The lease of an app, as its holder writes it. What others wrote is read by [`Lease::parse`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claim {
-    /// Who: `HOST/SWITCH`, as in [`Cursor::moved_by`](super::Cursor::moved_by).
+pub struct Lease {
+    /// The holder: `HOST/SWITCH`, as in [`Cursor::moved_by`](super::Cursor::moved_by).
     pub by: String,
     /// What is being done: `switch`, `rollback`.
     pub verb: String,
-    /// The release that is to be active; none where that is not known yet.
+    /// The release that is to be active; `None` if that is not known yet.
     pub release: Option<ReleaseId>,
     /// Since when, by that host's clock.
     pub since: jiff::Timestamp,
 }
 
-impl Claim {
-    /// Reads a claim; fails where it is not one.
+impl Lease {
+    /// Reads a lease. Errors if the text is not one.
     pub fn parse(text: &[u8]) -> Result<Self, Invalid> {
         let read: Self = serde_json::from_slice(text).map_err(|error| Invalid::new(error.to_string()))?;
         let is_word = |word: &str, most| (1..=most).contains(&word.len()) && word.chars().all(|c| c.is_ascii_graphic());
@@ -35,17 +35,17 @@ impl Claim {
     }
 }
 
-/// A claim as it was found, of whichever host.
+/// The holder of a lease, as it was found in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// The claim.
-    pub claim: Claim,
-    /// Its key in etcd, where no etcd lease is attached to that, so that it never expires: no bgctl writes such a one.
+    /// The lease.
+    pub lease: Lease,
+    /// Its key in etcd, where no etcd lease is attached to that, so that it never expires. No bgctl writes such a one.
     pub endless: Option<String>,
 }
 
 impl Holder {
-    /// The command that takes away a claim which never expires.
+    /// The command that takes away a lease which never expires.
     pub fn delete(&self) -> Option<String> {
         self.endless.as_deref().map(delete)
     }
@@ -53,22 +53,22 @@ impl Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { claim, endless } = self;
+        let Self { lease, endless } = self;
         match endless {
             Some(key) => write!(
                 f,
-                "{claim}; key {key} has no etcd lease attached, so it never expires: {}",
+                "{lease}; key {key} has no etcd lease attached, so it never expires: {}",
                 delete(key)
             ),
-            None => claim.fmt(f),
+            None => lease.fmt(f),
         }
     }
 }
 
-/// What stands in etcd in the place of a claim is none.
+/// What stands under the key of a lease is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot tell who holds the lease of {app}: key {key} in etcd: {reason}")]
-pub struct NoClaim {
+pub struct NotALease {
     /// The app.
     pub app: AppName,
     /// The key.
@@ -77,7 +77,7 @@ pub struct NoClaim {
     pub reason: Invalid,
 }
 
-impl NoClaim {
+impl NotALease {
     /// The command that takes it away.
     pub fn delete(&self) -> String {
         delete(&self.key)
@@ -88,7 +88,7 @@ fn delete(key: &str) -> String {
     format!("etcdctl del {key}")
 }
 
-impl fmt::Display for Claim {
+impl fmt::Display for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             by,
@@ -108,8 +108,8 @@ impl fmt::Display for Claim {
 mod tests {
     use super::*;
 
-    fn claim() -> Claim {
-        Claim {
+    fn lease() -> Lease {
+        Lease {
             by: "web1-0f3a/0007".to_owned(),
             verb: "switch".to_owned(),
             release: Some(ReleaseId::numbered(7)),
@@ -120,33 +120,33 @@ mod tests {
     #[test]
     fn it_tells_who_and_since_when() {
         assert_eq!(
-            claim().to_string(),
+            lease().to_string(),
             "web1-0f3a/0007 (switch to r7) since 2026-11-23T14:00:00Z"
         );
-        let early = Claim {
+        let early = Lease {
             release: None,
-            ..claim()
+            ..lease()
         };
         assert_eq!(early.to_string(), "web1-0f3a/0007 (switch) since 2026-11-23T14:00:00Z");
     }
 
     #[test]
     fn what_is_read_is_what_was_written_and_nothing_else() {
-        let text = serde_json::to_vec(&claim()).unwrap();
-        assert_eq!(Claim::parse(&text).unwrap(), claim());
-        let long = Claim {
+        let text = serde_json::to_vec(&lease()).unwrap();
+        assert_eq!(Lease::parse(&text).unwrap(), lease());
+        let long = Lease {
             by: "x".repeat(LONGEST + 1),
-            ..claim()
+            ..lease()
         };
-        let odd = Claim {
+        let odd = Lease {
             by: "a\u{1b}[2Jb".to_owned(),
-            ..claim()
+            ..lease()
         };
         for wrong in [long, odd] {
-            assert!(Claim::parse(&serde_json::to_vec(&wrong).unwrap()).is_err(), "{wrong:?}");
+            assert!(Lease::parse(&serde_json::to_vec(&wrong).unwrap()).is_err(), "{wrong:?}");
         }
         for wrong in [&b"me"[..], b"", b"{}", b"\xff"] {
-            assert!(Claim::parse(wrong).is_err(), "{wrong:?}");
+            assert!(Lease::parse(wrong).is_err(), "{wrong:?}");
         }
     }
 }
