@@ -54,8 +54,8 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Whether the instance that is asked about is the color that nginx sends requests to. Only a unit's own instance is: by
-/// hand the answer is wanted, not mercy.
+/// Whether the instance that is asked about is the color that nginx sends requests to. Returns `false` outside of
+/// its unit: run by hand, the probe says what it found.
 fn is_active(context: &Context, verb: &args::Probe) -> eyre::Result<bool> {
     let Ok(color) = std::env::var("BGCTL_COLOR") else {
         return Ok(false);
@@ -78,7 +78,7 @@ async fn container_runs(verb: &args::Probe, patience: Duration) -> eyre::Result<
     tokio::time::timeout(patience, docker.runs(&container)).await?
 }
 
-/// Fails where it was not this unit's program that answered: another one may have taken its port meanwhile, and nginx would
+/// Errors if another process than this unit's answered: it may have taken the port meanwhile, and nginx would
 /// send requests there. A container's port is Docker's, which does not start it without, unless the manifest's own options give
 /// it the host's network.
 fn require_own(verb: &args::Probe) -> eyre::Result<()> {
@@ -86,7 +86,7 @@ fn require_own(verb: &args::Probe) -> eyre::Result<()> {
         return Ok(());
     };
     let main = main.as_raw_nonzero().get().unsigned_abs();
-    match connections::stranger(verb.port, main) {
+    match connections::other_listener(verb.port, main) {
         Ok(None) => Ok(()),
         Ok(Some((process, name))) => {
             let (app, port) = (&verb.app, verb.port);

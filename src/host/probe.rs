@@ -30,7 +30,7 @@ pub struct Healthy {
     pub took: Duration,
 }
 
-/// One try of `check` against 127.0.0.1:`port`, for at most `timeout`. Fails with what the answer was, as in `503` or
+/// One try of `check` against 127.0.0.1:`port`, for at most `timeout`. Errors with the answer, as in `503` or
 /// `connection refused`.
 pub async fn once(check: &Check, port: Port, timeout: Duration) -> Result<(), String> {
     let answer = async {

@@ -14,12 +14,12 @@ pub fn all() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The name of a process, at most 15 bytes (proc(5), `/proc/PID/comm`); `None` where it is gone.
+/// The name of a process, at most 15 bytes (proc(5), `/proc/PID/comm`); `None` if it is gone.
 pub fn name(process: u32) -> Option<String> {
     Some(open(process)?.stat().ok()?.comm)
 }
 
-/// The control group that systemd keeps a process in, as in `/system.slice/shop@9001.service` (cgroups(7)); `None` where the
+/// The control group that systemd keeps a process in, as in `/system.slice/shop@9001.service` (cgroups(7)); `None` if the
 /// process is gone.
 pub fn control_group(process: u32) -> Option<String> {
     // It is the last one, also where those of other hierarchies are before it.
@@ -27,7 +27,8 @@ pub fn control_group(process: u32) -> Option<String> {
     Some(group.pathname)
 }
 
-/// The inodes of the sockets that a process has open; none where it is gone, or this process may not look.
+/// The inodes of the sockets that a process has open; none if it is gone, or if this process may not
+/// look.
 pub fn sockets(process: u32) -> impl Iterator<Item = u64> {
     let files = fs_err::read_dir(format!("/proc/{process}/fd"));
     files.into_iter().flatten().flatten().filter_map(|file| {
@@ -49,7 +50,7 @@ pub fn owners(inodes: &BTreeSet<u64>) -> Vec<(u64, u32)> {
 fn open(process: u32) -> Option<Process> {
     Process::new(process.try_into().ok()?).ok()
 }
-/// Waits until the process ended; one that is gone already has. Fails where it cannot be watched (`pidfd_open(2)`).
+/// Waits until the process has ended; one that is gone already has. Errors if it cannot be watched (`pidfd_open(2)`).
 pub async fn ended(pid: Pid) -> eyre::Result<()> {
     // A thread of its own, which ends with this process: tokio's way to wait for a descriptor is not safe Rust.
     let (tell, told) = tokio::sync::oneshot::channel();

@@ -1,10 +1,10 @@
 //! Who is connected to a port of this host, and waiting until nobody is.
 //!
-//! A connection over the loopback interface is two sockets. Looked at is the client's: the one whose *remote* end is
+//! A connection over the loopback interface is two sockets. The client's is looked at: the one whose *remote* end is
 //! `127.0.0.1:PORT` (or `::1`). For nginx's connections that is exactly what matters: a request is in flight while nginx
 //! holds its connection open, and a socket that the instance has not closed yet after nginx did is nobody's request.
 //! A connection that is still being made (`SYN_SENT`) counts as well: a request waits for it. Other clients (a metrics scraper
-//! that keeps its connection) are told, and not waited for.
+//! that keeps its connection) are reported, and not waited for.
 
 mod diag;
 mod owners;
@@ -71,7 +71,7 @@ impl fmt::Display for Holder {
 pub struct Listener {
     /// Where.
     pub address: SocketAddr,
-    /// Its id and name; none where it runs out of sight, or this process may not look.
+    /// Its id and name; `None` where they cannot be seen.
     pub process: Option<(u32, String)>,
 }
 
@@ -86,9 +86,9 @@ fn clients(port: Port) -> eyre::Result<BTreeSet<u64>> {
     })
 }
 
-/// Waits until no connection to `port` was there for a `settled` moment, for `timeout` at most. Waited for are the connections of
-/// the processes that `counts` says, and those of which it is not known whose they are. `on_change` hears how many are left.
-/// Errors where connections cannot be counted.
+/// Waits until there has been no connection to `port` for the time `settled`, for `timeout` at most. It waits for connections of
+/// processes for which `counts` returns `true`, and for those whose process is not known. `on_change` gets the number that is
+/// left. Errors if connections cannot be counted.
 pub async fn drain(
     port: Port,
     timeout: Duration,
@@ -122,7 +122,8 @@ pub async fn drain(
     }
 }
 
-/// Who listens on `port`, on whatever address; none where nobody does. Fails where the host's sockets cannot be read.
+/// The process that listens on `port`, on whatever address. Returns `None` if none does. Errors if the host's sockets cannot be
+/// read.
 pub fn listener(port: Port) -> eyre::Result<Option<Listener>> {
     let sockets = table::read().wrap_err_with(|| format!("cannot tell who listens on port {port}"))?;
     let socket = sockets.iter().find(|socket| table::listens_on(socket, port));
@@ -134,9 +135,9 @@ pub fn listener(port: Port) -> eyre::Result<Option<Listener>> {
     }))
 }
 
-/// Who answers on 127.0.0.1:`port`, its id and name, in place of the process `main` and all others of its unit; none where one
-/// of them does, or it cannot be told. Fails where the host's sockets cannot be read.
-pub fn stranger(port: Port, main: u32) -> eyre::Result<Option<(u32, String)>> {
+/// The id and name of the process that listens on 127.0.0.1:`port` where that is neither `main` nor another process of its unit.
+/// Returns `None` if it is one of these, or cannot be found out. Errors if the host's sockets cannot be read.
+pub fn other_listener(port: Port, main: u32) -> eyre::Result<Option<(u32, String)>> {
     let sockets = table::read().wrap_err_with(|| format!("cannot tell who listens on port {port}"))?;
     let answering = sockets.iter().filter(|socket| table::answers_on(socket, port));
     let answering: BTreeSet<_> = answering.map(|socket| socket.inode).collect();
@@ -240,8 +241,8 @@ mod tests {
     async fn a_drain_names_others_and_does_not_wait_for_them() {
         let (server, port) = listen("127.0.0.1").await;
         let connect = || TcpStream::connect(("127.0.0.1", port.get()));
-        let _kept = connect().await.unwrap();
-        // Who keeps one makes many more.
+        let _kept = (connect().await.unwrap(), server.accept().await.unwrap());
+        // The process that keeps one makes many more.
         let hammering = async {
             loop {
                 let (one, accepted) = tokio::join!(connect(), server.accept());
@@ -296,7 +297,7 @@ mod tests {
         let found = listener(port).unwrap().unwrap();
         assert_eq!(found.address, server.local_addr().unwrap());
         assert_eq!(found.process.unwrap().0, std::process::id());
-        assert_eq!(stranger(port, std::process::id()).unwrap(), None);
+        assert_eq!(other_listener(port, std::process::id()).unwrap(), None);
         drop(server);
         assert_eq!(listener(port).unwrap(), None);
     }
