@@ -76,6 +76,8 @@ fn what_changes_the_host_is_for_root() {
         vec!["abort", "shop"],
         vec!["uninstall", "shop"],
         vec!["run", "shop"],
+        vec!["status", "shop"],
+        vec!["status"],
     ];
     for arguments in verbs {
         let mut command = Command::new(&program);
@@ -88,7 +90,7 @@ fn what_changes_the_host_is_for_root() {
         }
         let output = command.current_dir("/").output().unwrap();
         let verb = arguments.first().unwrap();
-        let expected = format!("error: cannot {verb}: only root can\nhint: sudo bgctl {verb} ...\n");
+        let expected = format!("error: cannot run `bgctl {verb}`: it needs root\nhint: sudo bgctl {verb}\n");
         assert_eq!((stderr(&output), output.status.code()), (expected, Some(3)));
     }
 }

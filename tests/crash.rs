@@ -128,7 +128,7 @@ fn a_fault_after_the_worker_died() {
 }
 
 #[test]
-fn an_abort_takes_back_what_can_be_taken_back() {
+fn an_abort_takes_back_what_can_be_rolled_back() {
     everywhere("abort, death", 20_000, |explorer| {
         let ran = explorer.start(&[]);
         for (first, mut left) in deaths(&ran, 0) {

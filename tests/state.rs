@@ -365,6 +365,26 @@ fn a_journal_that_lost_its_end_makes_no_older_switch_the_last_one() {
 }
 
 #[test]
+fn switches_that_failed_leave_the_last_ones_that_are_done_on_record() {
+    let host = Host::new();
+    let switches = journal(&host);
+    let done = switches.open_id().unwrap().unwrap();
+    let text = fs_err::read_to_string(switches.path(&done)).unwrap();
+    let opened = text.lines().next().unwrap();
+    switches.close().unwrap();
+    let number = done.number();
+    for failed in number + 1..=number + 120 {
+        let id = bgctl::model::SwitchId::numbered(failed);
+        fs_err::write(switches.path(&id), format!("{opened}\n")).unwrap();
+        switches.close().unwrap();
+    }
+    let ids = switches.ids().unwrap();
+    assert_eq!((ids.len(), ids.last()), (51, Some(&done)));
+    let active = ReleaseId::parse("r2").unwrap();
+    assert!(switches.previous_release(Some(&active)).unwrap().is_some());
+}
+
+#[test]
 fn what_an_earlier_bgctl_wrote_is_read() {
     let (host, app) = (Host::new(), builders::app());
     let name = &app.name;
@@ -394,4 +414,63 @@ fn what_an_earlier_bgctl_wrote_is_read() {
         (r1, bgctl::journal::Next::Finished)
     );
     assert_eq!(install::app(&host.layout, name).unwrap().ports, app.ports);
+}
+
+/// The state of the host that 0.1.0 installed, as the tests of an upgrade have it: version 2 of each kind of file.
+#[test]
+fn state_of_version_2_is_read() {
+    let (host, app) = (Host::new(), builders::app());
+    let (layout, name) = (&host.layout, &app.name);
+    let tests = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let old = tests.join("system/upgrade/0.1.0/verify/var/lib/bgctl/shop");
+    for file in [
+        "cursor.json",
+        "manifest.toml",
+        "9001.env",
+        "9002.env",
+        "releases/p3.json",
+        "switches/0003.jsonl",
+    ] {
+        fs_err::copy(old.join(file), layout.app(name).join(file)).unwrap();
+    }
+    for file in ["known.json", "deferred.json"] {
+        fs_err::copy(tests.join("state/2").join(file), layout.app(name).join(file)).unwrap();
+    }
+    let [p2, p3] = ["p2", "p3"].map(|id| ReleaseId::parse(id).unwrap());
+    let release = Releases::new(layout, name).read(&p3).unwrap();
+    let pinned = |port| pins::pinned(layout, name, port).unwrap();
+    assert_eq!(
+        (pinned(app.ports.blue), pinned(app.ports.green)),
+        (Some(p3), Some(p2.clone()))
+    );
+    let stored = block_on(host.store().get(name)).unwrap().unwrap();
+    assert_eq!(
+        (stored.cursor.active, stored.cursor.release),
+        (Some(Color::Green), Some(p2.clone()))
+    );
+    let known = known::read(layout, name).unwrap().unwrap();
+    assert_eq!((known.revision, known.cursor.release), (Revision(12), Some(p2.clone())));
+    let deferred = Journal::new(layout, name).read().unwrap().unwrap();
+    assert_eq!(
+        (deferred.expected, deferred.moves[0].release.clone()),
+        (Revision(12), Some(p2))
+    );
+    let app = install::app(layout, name).unwrap();
+
+    // A journal of 0.1.0 has the settings of its steps elsewhere.
+    let switches = Switches::new(layout, name);
+    let mut record = switches.read(&switches.ids().unwrap()[0]).unwrap();
+    assert!(record.is_of_0_1_0());
+    record.head.plan.complete(&app, &release);
+    let steps = record.head.plan.steps.iter().map(|planned| &planned.step);
+    let verify = steps.clone().find_map(|step| match step {
+        plan::Step::Verify { commands, .. } => Some(commands),
+        _ => None,
+    });
+    assert_eq!(verify, Some(&app.verify.commands));
+    let start = steps.clone().find_map(|step| match step {
+        plan::Step::Start { health, .. } => Some(health),
+        _ => None,
+    });
+    assert_eq!(start, Some(&release.health));
 }

@@ -14,7 +14,7 @@ use crate::model::{AppName, ImageRef, Port, ReleaseId};
 #[command(name = "bgctl", version, max_term_width = 100, after_help = EXIT_CODES)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 pub struct Arguments {
-    /// Folder to take for /, for images and tests
+    /// Directory to use in the place of /, for images and tests
     #[arg(long, value_name = "DIR", env = "BGCTL_ROOT", default_value = "/", global = true)]
     #[arg(hide_env_values = true, hide_default_value = true, help_heading = GLOBAL)]
     pub root: Utf8PathBuf,
@@ -28,10 +28,10 @@ pub struct Arguments {
         help_heading = GLOBAL
     )]
     pub config: Option<Utf8PathBuf>,
-    /// Say more on stderr; twice: still more
+    /// Log more to stderr; twice: even more
     #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
-    /// Colors in the output
+    /// Colorize the output
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = ColorWhen::Auto, global = true, help_heading = GLOBAL)]
     pub color: ColorWhen,
     /// What to do
@@ -48,14 +48,14 @@ Exit codes:
   1    failed, and rolled back
   2    the command line or a file that a person wrote is wrong
   3    refused: nothing was changed
-  4    stuck: a person is needed
+  4    stuck: manual intervention is required
   5    busy: another bgctl is at work on the app, here or on another host
   70   only of the unit that runs switches: it could not go on, and systemd starts it again
-  130  Ctrl-C while following; the switch goes on
+  130  Ctrl-C while following; the switch continues
 
 Answers go to stdout, progress and errors to stderr.";
 
-/// Colors in the output.
+/// Whether the output is colorized.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ColorWhen {
     /// On a terminal, unless `NO_COLOR` is set
@@ -134,15 +134,15 @@ pub struct Switch {
     /// Name of the release [default: the next number, as in r7]
     #[arg(long, value_name = "NAME")]
     pub release: Option<ReleaseId>,
-    /// How to watch it
+    /// How to follow it
     #[command(flatten)]
     pub watch: Watch,
-    /// Start nothing; watch the switch that is running
+    /// Start nothing; follow the switch that is running
     #[arg(long, conflicts_with_all = ["image", "exec", "release", "detach"])]
     pub follow: bool,
 }
 
-/// How to watch a switch.
+/// How to follow a switch.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Watch {
     /// Do not wait for the end
@@ -155,7 +155,7 @@ pub struct Watch {
 
 /// Make the previous release active again, with its own image, environment and settings
 ///
-/// While the old color is still up this is a flip; otherwise it is started and proven first, as in a switch.
+/// While the old color is still up only the traffic moves; otherwise it is started and proven first, as in a switch.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -165,18 +165,18 @@ Examples:
 pub struct Rollback {
     /// The app
     pub app: AppName,
-    /// Release to go back to [default: the one that was active before]
+    /// Release to roll back to [default: the one that was active before]
     #[arg(long, value_name = "RELEASE")]
     pub to: Option<ReleaseId>,
     /// Move this host alone, without etcd, which learns of it when it is back unless another host moved the cursor meanwhile
     #[arg(long)]
     pub local: bool,
-    /// How to watch it
+    /// How to follow it
     #[command(flatten)]
     pub watch: Watch,
 }
 
-/// Show the cursor, the colors, and what differs from what should be
+/// Show the cursor, the colors, an open switch, and drift
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -191,7 +191,7 @@ pub struct Status {
     pub json: bool,
 }
 
-/// Take back the switch that is running, or stuck
+/// Roll back the switch that is running, or stuck
 ///
 /// Possible until the old color is drained; from there on a switch only goes forward. Exits with 0 when all is as it was before,
 /// and with 3 when it was too late.
@@ -202,15 +202,15 @@ Example:
 pub struct Abort {
     /// The app
     pub app: AppName,
-    /// How to watch it
+    /// How to follow it
     #[command(flatten)]
     pub watch: Watch,
 }
 
-/// Take up again the switch that is stuck
+/// Resume the switch that is stuck
 ///
-/// It goes on from where it was, with all its attempts anew. Safe at any moment: a switch that runs is followed, and with none open
-/// nothing is done.
+/// It resumes at the step that it was at, with all its attempts anew. Safe at any moment: a switch that runs is followed, and with
+/// none open nothing is done.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -218,18 +218,18 @@ Example:
 pub struct Resume {
     /// The app
     pub app: AppName,
-    /// How to watch it
+    /// How to follow it
     #[command(flatten)]
     pub watch: Watch,
 }
 
-/// Put right what is not as it should be
+/// Remove drift: what differs from what should be
 ///
-/// Units that somebody stopped, masked or disabled, units and sites that somebody edited or removed, a flag, a cursor or a
+/// Units that somebody stopped, masked or disabled, units and sites that somebody edited or removed, a route, a cursor or a
 /// record that is gone, wrong or damaged. The color that answers users is never touched; where none answers the one that should
 /// is started. What a person wrote is kept in /etc/bgctl/saved; drop-ins and include files stay as they are. Safe at any
-/// moment: refused while a switch runs, and done twice it does nothing; of one that is stuck it puts right what the switch does
-/// not move itself, and leaves the rest to `bgctl resume`. Exits with 4 where a person is needed for the rest.
+/// moment: refused while a switch runs, and the second time nothing is done; of a switch that is stuck it repairs what the switch
+/// does not move itself, and leaves the rest to `bgctl resume`. Exits with 4 if manual intervention is required for the rest.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -238,7 +238,7 @@ Examples:
 pub struct Repair {
     /// The app
     pub app: AppName,
-    /// Say what would be done, and do nothing
+    /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -263,7 +263,7 @@ pub struct Uninstall {
     pub keep_state: bool,
 }
 
-/// Take the open switch of an app on to its end; for bgctl-switch@APP.service
+/// Run the open switch of an app to its end; for bgctl-switch@APP.service
 #[derive(Args, Debug)]
 #[command(hide = true)]
 pub struct Run {
@@ -289,11 +289,11 @@ pub struct Probe {
     pub port: Port,
 }
 
-/// Write the manual pages below a folder, into man5, man7 and man8; for packages
+/// Write the manual pages below a directory, into man5, man7 and man8; for packages
 #[derive(Args, Debug)]
 #[command(hide = true)]
 pub struct Man {
-    /// The folder, as in /usr/local/share/man
+    /// The directory, as in /usr/local/share/man
     #[arg(value_name = "DIR")]
     pub folder: Utf8PathBuf,
 }

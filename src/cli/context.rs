@@ -41,11 +41,16 @@ impl Context {
 
     /// The app as it was installed; a [`Refusal`] where it was not.
     pub fn app(&self, name: &AppName) -> eyre::Result<App> {
-        let path = self.layout.manifest(name);
-        if !path.try_exists()? {
-            return Err(Refusal::NotInstalled { app: name.clone() }.into());
-        }
+        self.require_installed(name)?;
         install::app(&self.layout, name)
+    }
+
+    /// Fails with a [`Refusal`] where an app is not installed.
+    pub fn require_installed(&self, name: &AppName) -> eyre::Result<()> {
+        if self.layout.manifest(name).try_exists()? {
+            return Ok(());
+        }
+        Err(Refusal::NotInstalled { app: name.clone() }.into())
     }
 
     /// Fails where the app's manifest was edited and not installed: a release would be made of settings that neither its
@@ -84,9 +89,6 @@ pub fn require_root(verb: &str) -> eyre::Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    Err(Hinted::new(
-        format!("cannot {verb}: only root can"),
-        format!("sudo bgctl {verb} ..."),
-    )
-    .into())
+    let message = format!("cannot run `bgctl {verb}`: it needs root");
+    Err(Hinted::new(message, format!("sudo bgctl {verb}")).into())
 }

@@ -99,7 +99,7 @@ async fn follow(
             (_, false) => return Err(Ends::with(Exit::Refused)(closed(app, id)).into()),
             (next, true) if asked.elapsed() > ALIVE => {
                 asked = Instant::now();
-                // A bus that was restarted has closed every connection, and a switch goes on all the same.
+                // A bus that was restarted has closed every connection, and a switch continues all the same.
                 if systemd.is_cut_off()
                     && let Ok(again) = Systemd::connect().await
                 {
@@ -154,8 +154,8 @@ impl Crashes {
         } else if !self.are_told && worker.restarts >= before + CRASHES {
             let plan = &record.head.plan;
             output::warning(&format!(
-                "the worker of switch {} of {} cannot go on, and was started again {} times; it is followed until it can. \
-                 Why it cannot: systemctl status {}",
+                "the worker of switch {} of {} cannot continue, and was started again {} times; it is followed until it can. \
+                 The reason: systemctl status {}",
                 plan.switch,
                 plan.app,
                 worker.restarts - before,
@@ -174,12 +174,12 @@ fn closed(app: &AppName, id: &SwitchId) -> eyre::Report {
 fn stopped(app: &AppName, id: &SwitchId) -> eyre::Report {
     let unit = UnitName::switch(app);
     let message = format!("switch {id} of {app} is not finished, and its worker {unit} does not run");
-    let hint = format!("go on with it: bgctl resume {app}; or take it back: bgctl abort {app}");
+    let hint = format!("resume it: bgctl resume {app}; or roll it back: bgctl abort {app}");
     Hinted::new(message, hint).into()
 }
 
 fn lost_sight(error: eyre::Report, app: &AppName, id: &SwitchId) -> eyre::Report {
-    let hint = format!("its worker goes on with it where it can; follow it again: bgctl switch {app} --follow");
+    let hint = format!("its worker continues where it can; follow it again: bgctl switch {app} --follow");
     Hinted::from(
         error.wrap_err(format!("cannot tell how switch {id} of {app} ends")),
         hint,
@@ -209,7 +209,7 @@ fn interrupted(record: &Record) -> Exit {
         .map(|step| step.text)
         .next();
     output::progress(&format!(
-        "switch {} to {} goes on{}\n  follow it:    bgctl switch {app} --follow\n  take it back: bgctl abort {app}",
+        "switch {} to {} continues{}\n  follow it:    bgctl switch {app} --follow\n  roll it back: bgctl abort {app}",
         plan.switch,
         plan.release,
         now.map(|step| format!(": {step}")).unwrap_or_default(),
@@ -235,16 +235,16 @@ fn conclude(record: &Record, outcome: Outcome) {
         }
         Outcome::RolledBack => {
             fail(record.failure(), "the switch was aborted");
-            output::answer(&format!("rolled back after {took}: {}", goes_on(record)));
+            output::answer(&format!("rolled back after {took}: {}", serving(record)));
         }
         Outcome::Stuck => {
             fail(record.last_failure(), "the switch is stuck");
             let app = &plan.app;
-            output::answer(&format!("stuck: {}; a person is needed", goes_on(record)));
-            output::answer(&format!("  look:         bgctl status {app}"));
-            output::answer(&format!("  try again:    bgctl resume {app}"));
-            if record.can_be_taken_back() {
-                output::answer(&format!("  or take back: bgctl abort {app}"));
+            output::answer(&format!("stuck: {}; manual intervention is required", serving(record)));
+            output::answer(&format!("  inspect:      bgctl status {app}"));
+            output::answer(&format!("  resume:       bgctl resume {app}"));
+            if record.can_be_rolled_back() {
+                output::answer(&format!("  or roll back: bgctl abort {app}"));
             }
         }
     }
@@ -258,7 +258,7 @@ fn fail(failure: Option<&crate::journal::Failure>, otherwise: &str) {
 }
 
 /// Which release serves after a switch that did not come to its end.
-fn goes_on(record: &Record) -> String {
+fn serving(record: &Record) -> String {
     let plan = &record.head.plan;
     let flipped = plan.steps.iter().zip(record.steps()).any(|(planned, summary)| {
         planned.step.verb() == "route"
@@ -266,7 +266,7 @@ fn goes_on(record: &Record) -> String {
     });
     match (flipped, &plan.replaces, plan.from) {
         (true, ..) => format!("{} serves in {}", plan.release, plan.to),
-        (false, Some(release), Some(color)) => format!("{release} goes on in {color}"),
+        (false, Some(release), Some(color)) => format!("{release} still serves in {color}"),
         _ => "nothing is deployed".to_owned(),
     }
 }

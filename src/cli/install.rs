@@ -26,18 +26,21 @@ pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> 
     if !verb.dry_run && context.is_host() {
         require_root("install")?;
     }
-    let files = Files::of(&app, &manifest, &settings, &context.layout, &program()?)?;
-    files.refuse_foreign(&app.name)?;
-    let is_itself = verb.manifest.canonicalize().ok() == files.manifest.path.canonicalize().ok();
-    install::refuse_edited(&context.layout, &app.name, &manifest, is_itself)?;
+    let files = || -> eyre::Result<Files> {
+        let files = Files::of(&app, &manifest, &settings, &context.layout, &program()?)?;
+        files.refuse_foreign(&app.name)?;
+        let is_itself = verb.manifest.canonicalize().ok() == files.manifest.path.canonicalize().ok();
+        install::refuse_edited(&context.layout, &app.name, &manifest, is_itself)?;
+        Ok(files)
+    };
     if verb.dry_run {
-        return Ok(dry_run(&files));
+        return Ok(dry_run(&files()?));
     }
     if !context.is_host() {
-        return below_root(context, &app, &files);
+        return below_root(context, &app, &files()?);
     }
-    let why = "finishing; a half-written installation helps nobody";
-    let work = on_host(context, &app, &settings, &files);
+    let why = "finishing first: half an installation would be left";
+    let work = on_host(context, &app, &settings, files);
     Signals::hold()?.finish(work, why).await
 }
 
@@ -88,16 +91,34 @@ fn below_root(context: &Context, app: &App, files: &Files) -> eyre::Result<Exit>
     Ok(Exit::Done)
 }
 
-async fn on_host(context: &Context, app: &App, settings: &Settings, files: &Files) -> eyre::Result<Exit> {
+/// `files` reads what the files of the app are now; it is asked under the lock.
+async fn on_host(
+    context: &Context,
+    app: &App,
+    settings: &Settings,
+    files: impl FnOnce() -> eyre::Result<Files>,
+) -> eyre::Result<Exit> {
     let (name, layout) = (&app.name, &context.layout);
     let systemd = Systemd::connect().await?;
     let store = Store::open(&settings.store, &layout.state()).await?;
-    let cursor = store.get(name).await?;
-    let active = cursor.and_then(|stored| stored.cursor.active);
-    install::check_host(app, settings, layout, &systemd, active).await?;
     let is_new = install::make_state(layout, name)?;
     let _lock = lock(context, name, "install")?;
     refuse_open_switch(context, name, "install")?;
+    let checked = async {
+        let files = files()?;
+        let active = store.get(name).await?.and_then(|stored| stored.cursor.active);
+        install::check_host(app, settings, layout, &systemd, active).await?;
+        eyre::Ok(files)
+    };
+    let files = match checked.await {
+        Ok(files) => files,
+        Err(error) => {
+            if is_new {
+                install::remove_state(layout, name)?;
+            }
+            return Err(error);
+        }
+    };
     let put = Put {
         app,
         settings,
@@ -106,7 +127,7 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
         store: Some(&store),
         is_new,
     };
-    let did = install::put(&put, files).await;
+    let did = install::put(&put, &files).await;
     let did = did.map_err(|failed| explain(failed, format!("{name} is only half installed")))?;
     if let (Ok(None), Ok(Some(stored))) = (known::read(layout, name), store.get(name).await) {
         known::remember(layout, &settings.store, name, &stored);
@@ -125,7 +146,7 @@ async fn on_host(context: &Context, app: &App, settings: &Settings, files: &File
 /// The error of an installation or its removal; `half` says what is left of it where that is something.
 pub fn explain(failed: Failed, half: String) -> eyre::Report {
     match failed {
-        Failed::TakenBack(error) => error,
+        Failed::Undone(error) => error,
         Failed::HalfDone(error) => Ends::with(Exit::Failed)(error.wrap_err(half)).into(),
     }
 }

@@ -30,6 +30,29 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How long a store that is said to be away may take to show that it is there.
 const AWAY: Duration = Duration::from_secs(2);
 
+/// An app as it is installed, while this command has its lock and no switch of it is open.
+#[derive(Debug)]
+pub struct Locked {
+    /// The app.
+    pub app: App,
+    lock: files::Lock,
+}
+
+impl Locked {
+    /// Takes the lock, and reads the app after that. Fails with [`Busy`] where another command has it, and with a [`Refusal`]
+    /// where a switch is open or the app is not installed.
+    pub fn take(context: &Context, name: &AppName, verb: Verb) -> eyre::Result<Self> {
+        // Without that there is no folder for the lock.
+        context.require_installed(name)?;
+        let lock = lock(context, name, verb.as_str())?;
+        refuse_open_switch(context, name, verb.phrase())?;
+        Ok(Self {
+            app: context.app(name)?,
+            lock,
+        })
+    }
+}
+
 /// A switch that is about to be opened. Nothing has changed yet; nobody else can open one.
 #[derive(Debug)]
 pub struct Opening {
@@ -41,13 +64,16 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Takes the app's lock and its lease, and looks at the host. Fails with [`Busy`] where somebody else has one of them.
-    /// `release` is the one that is to be active, where it is known by now.
-    pub async fn begin(context: &Context, app: App, verb: Verb, release: Option<ReleaseId>) -> eyre::Result<Self> {
+    /// Acquires the app's lease and looks at the host. Fails with [`Busy`] where another host holds it. `release` is the one
+    /// that is to be active, where it is known by now.
+    pub async fn begin(
+        context: &Context,
+        locked: Locked,
+        verb: Verb,
+        release: Option<ReleaseId>,
+    ) -> eyre::Result<Self> {
+        let Locked { app, lock } = locked;
         let name = app.name.clone();
-        let lock = lock(context, &name, verb.as_str())?;
-        // An open switch holds the lease, as this very host.
-        refuse_open_switch(context, &name, verb.phrase())?;
         let machine = context.machine(app.clone()).await?;
         if let Some(Published::Overruled(_)) = machine.publish().await? {
             output::warning(&overruled(&name));
@@ -75,14 +101,13 @@ impl Opening {
     }
 
     /// As [`Opening::begin`], without the store. Fails where the store answers, or is this host's own.
-    pub async fn begin_locally(context: &Context, app: App) -> eyre::Result<Self> {
+    pub async fn begin_locally(context: &Context, locked: Locked) -> eyre::Result<Self> {
+        let Locked { app, lock } = locked;
         let name = app.name.clone();
         if !context.settings()?.store.is_elsewhere() {
             let message = format!("cannot roll back {name} locally: its cursor lives on this host, and is never away");
             return Err(Hinted::new(message, format!("bgctl rollback {name}")).into());
         }
-        let lock = lock(context, &name, Verb::Rollback.as_str())?;
-        refuse_open_switch(context, &name, Verb::Rollback.phrase())?;
         let machine = context.machine(app.clone()).await?;
         if let Ok(true) = tokio::time::timeout(AWAY, machine.is_store_usable()).await {
             let message = format!("cannot roll back {name} locally: the store answers");
@@ -109,7 +134,7 @@ impl Opening {
         }
     }
 
-    /// Goes on with what was planned; where there is no plan the lease is released.
+    /// Returns the plan; if there is none, the lease is released.
     pub async fn planned<T, E: Into<eyre::Report>>(&self, planned: Result<T, E>) -> eyre::Result<T> {
         if planned.is_err() {
             self.machine.release_lease().await;
@@ -162,7 +187,7 @@ async fn open(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Resu
 }
 
 /// Starts the worker until one has begun the switch. One that was up already, for the store's sake, looks only now and then
-/// whether a switch is open, or was about to end. All the while the lock is held, since who takes it closes what nobody has
+/// whether a switch is open, or was about to end. The lock is held all the while, since who takes it closes what nobody has
 /// begun.
 async fn begun(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Result<()> {
     let since = Instant::now();
@@ -180,7 +205,7 @@ async fn begun(switches: &Switches, systemd: &Systemd, plan: &Plan) -> eyre::Res
     Ok(())
 }
 
-/// The app's lock, for as long as the returned value lives; what a bgctl left that was killed while it had the lock is put away.
+/// The app's lock, for as long as the returned value lives; what a bgctl left behind that was killed while it had the lock is removed.
 /// Fails with [`Busy`], which names who has it, where it is taken.
 pub fn lock(context: &Context, app: &AppName, verb: &str) -> eyre::Result<files::Lock> {
     let path = context.layout.lock(app);
@@ -242,16 +267,6 @@ pub fn refuse_open_switch(context: &Context, app: &AppName, verb: &'static str) 
         .into()),
         None => Ok(()),
     }
-}
-
-/// Fails as taking the app's lock and [`refuse_open_switch`] do, before anything takes its time; both are to be done again
-/// when it has.
-pub fn refuse_busy(context: &Context, app: &AppName, verb: &'static str) -> eyre::Result<()> {
-    // Only then there may be something to put away; and who has the lock keeps others away.
-    if Switches::new(&context.layout, app).open_id()?.is_some() {
-        drop(lock(context, app, verb)?);
-    }
-    refuse_open_switch(context, app, verb)
 }
 
 /// What became of a promote that was deferred.

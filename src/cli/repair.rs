@@ -1,4 +1,4 @@
-//! `bgctl repair`: put right what is not as it should be.
+//! `bgctl repair`: remove drift.
 
 use std::time::{Duration, Instant};
 
@@ -24,27 +24,18 @@ const LOOK: Duration = Duration::from_millis(100);
 pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
     context.require_root_on_host("repair")?;
     let (layout, name) = (&context.layout, &verb.app);
-    let is_restored = !verb.dry_run && install::restore_manifest(layout, name)?;
-    if is_restored {
-        output::progress(&format!("  ok     wrote {} again", layout.installed_manifest(name)));
-    }
-    // Not even a repair knows what it said.
-    let manifest = layout.manifest(name);
-    let app = context.app(name).or_else(|error| {
-        if Unreadable::is_damaged(&error) {
-            Err(error).hint(format!("bgctl install {manifest}"))
-        } else {
-            Err(error)
-        }
-    })?;
-    let files = Files::installed(&app, &context.settings()?, layout, &program()?)?;
-    let machine = context.machine(app).await?;
+    context.require_installed(name)?;
     if verb.dry_run {
+        let (machine, files) = installed(context, name).await?;
         return Ok(dry_run(name, &drift::differences(&machine.facts(&files).await?)));
     }
     let mut signals = Signals::hold()?;
     install::make_state(layout, name)?;
     let _lock = lock(context, name, "repair")?;
+    if install::restore_manifest(layout, name)? {
+        output::progress(&format!("  ok     wrote {} again", layout.installed_manifest(name)));
+    }
+    let (machine, files) = installed(context, name).await?;
     let facts = machine.facts(&files).await?;
     // One that is stuck may be so for what is repaired here; what it moves is left to it.
     if let Some(SwitchFact::Is { open, running: true }) = &facts.open {
@@ -57,13 +48,28 @@ pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
         return Ok(Exit::Done);
     }
     tell(&differences);
-    let why = "finishing; what is half repaired helps nobody";
+    let why = "finishing first: half a repair would be left";
     let repairs = drift::repairs(&differences);
     let work = all(&machine, &facts, &files, &repairs);
-    let is_done = signals.finish(work, why).await;
+    let did = signals.finish(work, why).await;
     let left = what_is_left(context, name, &machine).await?;
     machine.remember();
-    Ok(conclude(name, is_done, &left))
+    Ok(conclude(name, did, &left))
+}
+
+/// The machine for the app as it is installed, and its files.
+async fn installed(context: &Context, name: &AppName) -> eyre::Result<(Machine, Files)> {
+    let manifest = context.layout.manifest(name);
+    // Not even a repair knows what it said.
+    let app = context.app(name).or_else(|error| {
+        if Unreadable::is_damaged(&error) {
+            Err(error).hint(format!("bgctl install {manifest}"))
+        } else {
+            Err(error)
+        }
+    })?;
+    let files = Files::installed(&app, &context.settings()?, &context.layout, &program()?)?;
+    Ok((context.machine(app).await?, files))
 }
 
 /// Looks again. What was done may take a moment to be seen: a worker of nginx that ends still answers one request or two.
@@ -79,9 +85,17 @@ async fn what_is_left(context: &Context, name: &AppName, machine: &Machine) -> e
     }
 }
 
-/// Does all that can be done; says whether all of it was.
-async fn all(machine: &Machine, facts: &Facts, files: &Files, repairs: &[Repair]) -> bool {
-    let mut failed = Vec::new();
+/// How much of the repairs was done.
+#[derive(Clone, Copy)]
+enum Did {
+    All,
+    Part,
+    Nothing,
+}
+
+/// Does all that can be done; says how much of it was.
+async fn all(machine: &Machine, facts: &Facts, files: &Files, repairs: &[Repair]) -> Did {
+    let (mut done, mut failed) = (0, Vec::new());
     for repair in repairs {
         if repair.is_barred_by(&failed) {
             output::progress(&format!("  left   {repair}: not as long as that above fails"));
@@ -89,6 +103,7 @@ async fn all(machine: &Machine, facts: &Facts, files: &Files, repairs: &[Repair]
         }
         match machine.repair(repair, facts, files).await {
             Ok(said) => {
+                done += 1;
                 output::progress(&format!("  ok     {repair}"));
                 for line in said {
                     output::progress(&format!("         {line}"));
@@ -101,7 +116,11 @@ async fn all(machine: &Machine, facts: &Facts, files: &Files, repairs: &[Repair]
             }
         }
     }
-    failed.is_empty()
+    match (failed.is_empty(), done) {
+        (true, _) => Did::All,
+        (false, 0) => Did::Nothing,
+        (false, _) => Did::Part,
+    }
 }
 
 fn tell(differences: &[Difference]) {
@@ -126,20 +145,26 @@ fn dry_run(app: &AppName, differences: &[Difference]) -> Exit {
     Exit::Done
 }
 
-fn conclude(app: &AppName, is_done: bool, left: &[Difference]) -> Exit {
+fn conclude(app: &AppName, did: Did, left: &[Difference]) -> Exit {
     for difference in left {
         output::warning(&format!("{}: {}", difference.what, difference.command));
     }
-    match (is_done, left.is_empty()) {
-        (false, _) => {
+    match (did, left.is_empty()) {
+        (Did::Part, _) => {
             output::answer(&format!("{app} is repaired only in part"));
             Exit::Failed
         }
-        (true, false) => {
-            output::answer(&format!("{app} is repaired as far as bgctl can; a person is needed"));
+        (Did::Nothing, _) => {
+            output::answer(&format!("{app} is not repaired"));
+            Exit::Failed
+        }
+        (Did::All, false) => {
+            output::answer(&format!(
+                "{app} is repaired as far as bgctl can; manual intervention is required"
+            ));
             Exit::Stuck
         }
-        (true, true) => {
+        (Did::All, true) => {
             output::answer(&format!("{app} is repaired"));
             Exit::Done
         }

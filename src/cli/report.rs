@@ -22,13 +22,13 @@ pub enum Exit {
     Usage = 2,
     /// Nothing was changed.
     Refused = 3,
-    /// A person is needed.
+    /// Manual intervention is required.
     Stuck = 4,
     /// Another switch of the app is running.
     Busy = 5,
-    /// The worker could not go on; systemd starts it again (sysexits.h, `EX_SOFTWARE`).
+    /// The worker could not continue; systemd starts it again (sysexits.h, `EX_SOFTWARE`).
     Crashed = 70,
-    /// Ctrl-C while following; the switch goes on (128 and SIGINT, as shells count).
+    /// Ctrl-C while following; the switch continues (128 and SIGINT, as shells count).
     Interrupted = 130,
 }
 

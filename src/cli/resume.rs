@@ -1,4 +1,4 @@
-//! `bgctl resume`: take a switch up again that is stuck, or has no worker.
+//! `bgctl resume`: resume a switch that is stuck, or has no worker.
 
 use crate::host::systemd::Systemd;
 use crate::state::switches::Switches;

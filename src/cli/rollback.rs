@@ -5,18 +5,18 @@ use crate::plan::{self, Plan, Refusal, Verb};
 
 use super::args;
 use super::context::Context;
-use super::opening::Opening;
+use super::opening::{Locked, Opening};
 use super::pull;
 use super::report::{Busy, Exit};
 
 /// Plans it, and lets the worker do it.
 pub async fn run(context: &Context, verb: &args::Rollback) -> eyre::Result<Exit> {
     context.require_root_on_host("rollback")?;
-    let app = context.app(&verb.app)?;
+    let locked = Locked::take(context, &verb.app, Verb::Rollback)?;
     let opening = if verb.local {
-        Opening::begin_locally(context, app).await?
+        Opening::begin_locally(context, locked).await?
     } else {
-        let begun = Opening::begin(context, app, Verb::Rollback, verb.to.clone()).await;
+        let begun = Opening::begin(context, locked, Verb::Rollback, verb.to.clone()).await;
         begun.map_err(|error| offer_local(context, &verb.app, error))?
     };
     let plan = opening.leased(make_plan(context, verb, &opening)).await;
@@ -31,7 +31,7 @@ async fn make_plan(context: &Context, verb: &args::Rollback, opening: &Opening) 
     } else {
         plan::rollback(app, to, observed)?
     };
-    require_image(context, plan::rollback_target(app, to, observed)?).await?;
+    require_image(context, &app.name, plan::rollback_target(app, to, observed)?).await?;
     Ok(plan)
 }
 
@@ -46,13 +46,13 @@ fn offer_local(context: &Context, app: &AppName, error: eyre::Report) -> eyre::R
 }
 
 /// Somebody may have cleaned up images since: it is looked for, and pulled again, while nothing has changed yet.
-async fn require_image(context: &Context, release: &Release) -> eyre::Result<()> {
+async fn require_image(context: &Context, app: &AppName, release: &Release) -> eyre::Result<()> {
     let Artifact::Image { image, .. } = &release.artifact else {
         return Ok(());
     };
     let found = pull::resolve(&context.settings()?.docker, &image.reference()?).await;
     found.map(drop).hint(format!(
-        "release {} runs this image and no other; other releases: bgctl rollback APP --to RELEASE",
+        "release {} runs this image and no other; for another release, see `bgctl status {app}` and `bgctl rollback --help`",
         release.id
     ))
 }

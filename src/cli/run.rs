@@ -31,8 +31,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 const MIGRATION: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Takes the open switch on from where it is. Where none is open tells the store what it does not know of yet. Nothing to
-/// do is done.
+/// Runs the open switch from where it is. If none is open, publishes the moves of the cursor that were deferred. Done if there is
+/// nothing to do.
 pub async fn run(context: &Context, verb: &args::Run) -> eyre::Result<Exit> {
     context.require_root_on_host("run")?;
     let switches = Switches::new(&context.layout, &verb.app);
@@ -70,7 +70,7 @@ async fn take_up(context: &Context, verb: &args::Run, switches: &Switches, id: &
     if open.as_ref() != Some(id) {
         return Ok(Exit::Done);
     }
-    // Whatever goes wrong from here on has not to do with the plan: another worker may be luckier.
+    // Whatever fails from here on is not the plan: another worker may succeed.
     let outcome = go_on(context, verb, switches, id)
         .await
         .map_err(Ends::with(Exit::Crashed))?;
@@ -88,8 +88,9 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
     let plan = &record.head.plan;
     let mut machine = context.machine(app.clone()).await?.with_log(log);
     let mut events: Vec<_> = record.events().cloned().collect();
-    events.push(machine.record(Event::Resumed { boot: boot_id()? })?.event);
-    if switches.is_to_be_aborted(id)? && record.can_be_taken_back() && !events.contains(&Event::AbortRequested) {
+    let boot = boot_id(machine.systemd()).await?;
+    events.push(machine.record(Event::Resumed { boot })?.event);
+    if switches.is_to_be_aborted(id)? && record.can_be_rolled_back() && !events.contains(&Event::AbortRequested) {
         events.push(machine.record(Event::AbortRequested)?.event);
     }
     // Whoever started this unit waits for a worker that has begun, not for the end of the switch.
@@ -110,7 +111,7 @@ async fn go_on(context: &Context, verb: &args::Run, switches: &Switches, id: &Sw
     Ok(outcome)
 }
 
-/// An app of bgctl 0.1.0 gets its route before its switch goes on. This unit may not do what nginx's test needs (mount, and
+/// An app of bgctl 0.1.0 gets its route before its switch continues. This unit may not do what nginx's test needs (mount, and
 /// bind the ports of its sites), so it is done beside it.
 async fn migrate(context: &Context, app: &App) -> eyre::Result<()> {
     let has_route = route::read(&context.layout.route_dir(&app.name))?.is_some();
@@ -138,12 +139,12 @@ async fn migrate(context: &Context, app: &App) -> eyre::Result<()> {
 async fn publish(context: &Context, app: &AppName) -> eyre::Result<()> {
     let machine = context.machine(context.app(app)?).await?;
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
-    machine.announce("waits for the store, to tell it what this host did");
+    machine.announce("waits for the store, to move the cursor in it");
     let mut is_told = false;
     loop {
         match machine.publish().await {
             Ok(None) => {}
-            Ok(Some(Published::Told(cursor))) => tracing::info!("the store says now {:?}", cursor.active),
+            Ok(Some(Published::Moved(cursor))) => tracing::info!("the store says now {:?}", cursor.active),
             Ok(Some(Published::Overruled(_))) => output::warning(&overruled(app)),
             Err(error) => {
                 if !is_told {

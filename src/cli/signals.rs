@@ -35,7 +35,7 @@ impl Signals {
         }
     }
 
-    /// Runs `work` to its end whatever arrives meanwhile; says `why` it goes on on stderr, each time.
+    /// Runs `work` to its end whatever arrives meanwhile; says `why` it continues on stderr, each time.
     pub fn finish<T>(&mut self, work: impl Future<Output = T>, why: &str) -> impl Future<Output = T> {
         // On the heap: it is a whole verb.
         let mut work = Box::pin(work);

@@ -41,7 +41,7 @@ impl Steps {
         let text = |step: usize| record.head.plan.steps.get(step).map(|planned| planned.step.to_string());
         let text = |step: &usize| text(*step).unwrap_or_default();
         match &entry.event {
-            Event::Resumed { .. } if self.begun.is_some() => self.line("again", "a worker took the switch up"),
+            Event::Resumed { .. } if self.begun.is_some() => self.line("again", "a worker resumed the switch"),
             Event::Resumed { .. } | Event::Watched { .. } => {}
             Event::Started { step } => self.begin(entry, text(step)),
             Event::UndoStarted { step } => self.begin(entry, format!("undo: {}", text(step))),
@@ -52,7 +52,7 @@ impl Steps {
             Event::Failed { step, .. } => self.end("FAILED", entry, &text(step)),
             Event::UndoDone { step } => self.end("undone", entry, &text(step)),
             Event::UndoFailed { step, .. } => self.end("FAILED", entry, &format!("undo: {}", text(step))),
-            Event::AbortRequested => self.line("abort", "the switch is taken back"),
+            Event::AbortRequested => self.line("abort", "the switch is rolled back"),
         }
     }
 

@@ -4,7 +4,6 @@ use camino::Utf8PathBuf;
 
 use crate::config::env_file;
 use crate::host::systemd::Systemd;
-use crate::journal::Next;
 use crate::model::{
     App, AppName, Hinted, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, Runtime, check_program,
 };
@@ -13,20 +12,21 @@ use crate::state::switches::Switches;
 
 use super::args;
 use super::context::Context;
-use super::opening::{Opening, refuse_busy};
+use super::opening::{Locked, Opening};
 use super::report::Exit;
 use super::{follow, pull};
 
 /// Pins what is to run, plans, and lets the worker do it.
 pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
     context.require_root_on_host("switch")?;
-    let app = context.app(&verb.app)?;
     if verb.follow {
+        context.require_installed(&verb.app)?;
         return follow_open(context, &verb.app, verb.watch).await;
     }
+    // Held during the pull as well: of two commands the later one must not be promoted over by the earlier one.
+    let locked = Locked::take(context, &verb.app, Verb::Switch)?;
     context.refuse_edited(&verb.app)?;
-    // It is asked again when the plan is made; here it spares a pull that is for nothing.
-    refuse_busy(context, &verb.app, Verb::Switch.as_str())?;
+    let app = &locked.app;
     let env_file = app
         .run
         .env_file
@@ -34,9 +34,9 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
         .map(env_file::read)
         .transpose()?
         .unwrap_or_default();
-    let pinned = pin(context, &app, verb.image, verb.exec).await?;
+    let pinned = pin(context, app, verb.image, verb.exec).await?;
 
-    let opening = Opening::begin(context, app, Verb::Switch, verb.release.clone()).await?;
+    let opening = Opening::begin(context, locked, Verb::Switch, verb.release.clone()).await?;
     let id = verb.release.unwrap_or_else(|| next_release(opening.observed()));
     let planned = || -> eyre::Result<Plan> {
         let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
@@ -99,10 +99,5 @@ async fn follow_open(context: &Context, app: &AppName, watch: args::Watch) -> ey
         return Err(Hinted::new(format!("cannot follow: no switch of {app} is open"), hint).into());
     };
     let systemd = Systemd::connect().await?;
-    let record = Switches::new(&context.layout, app).read(&id)?;
-    if !matches!(record.next(), Next::Stuck { .. }) {
-        // Whoever opened it may have been cut off before it had a worker.
-        follow::start_worker(&systemd, app).await?;
-    }
     follow::report(context, &systemd, app, &id, watch).await
 }

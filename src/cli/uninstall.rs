@@ -9,7 +9,7 @@ use crate::ops::install::{self, Files, Remove};
 use super::args;
 use super::context::Context;
 use super::install::{explain, program};
-use super::opening::{busy, lock, own_lease, refuse_busy, refuse_open_switch};
+use super::opening::{busy, lock, own_lease, refuse_open_switch};
 use super::output;
 use super::report::Exit;
 use super::signals::Signals;
@@ -17,9 +17,13 @@ use super::signals::Signals;
 /// Asks, and then removes.
 pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit> {
     context.require_root_on_host("uninstall")?;
-    let app = context.app(&verb.app)?;
+    context.require_installed(&verb.app)?;
     let (settings, layout) = (context.settings()?, &context.layout);
-    refuse_busy(context, &app.name, "uninstall")?;
+    // The folder is gone where an uninstall before this one ended in the middle.
+    install::make_state(layout, &verb.app)?;
+    let _lock = lock(context, &verb.app, "uninstall")?;
+    refuse_open_switch(context, &verb.app, "uninstall")?;
+    let app = context.app(&verb.app)?;
     let manifest = files::read(&layout.manifest(&app.name))?.unwrap_or_default();
     let written = Files::of(&app, &manifest, &settings, layout, &program()?)?;
     written.refuse_kept(&app.name, &layout.template_unit(&app.name))?;
@@ -32,10 +36,6 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
         return Ok(Exit::Refused);
     }
     let mut signals = Signals::hold()?;
-    // The folder is gone where an uninstall before this one ended in the middle.
-    install::make_state(layout, &app.name)?;
-    let _lock = lock(context, &app.name, "uninstall")?;
-    refuse_open_switch(context, &app.name, "uninstall")?;
     // The cursor goes for all hosts that share it.
     let acquired = machine.acquire_lease(&own_lease(&"uninstall", "uninstall")?).await;
     acquired.map_err(|error| busy(&app.name, "uninstall", error))?;
@@ -47,10 +47,15 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
         store,
         keep_state: verb.keep_state,
     };
-    let why = "finishing; a half-removed installation helps nobody";
+    let why = "finishing first: half an installation would be left";
     let left = signals.finish(install::remove(&remove, &written), why).await;
     machine.release_lease().await;
-    let half = || format!("{} is only half removed; bgctl uninstall goes on with it", app.name);
+    let half = || {
+        format!(
+            "{} is only half removed; run bgctl uninstall again to remove the rest",
+            app.name
+        )
+    };
     for path in left.map_err(|failed| explain(failed, half()))? {
         output::warning(&format!(
             "{path} was left in place: it was changed by hand since bgctl wrote it"

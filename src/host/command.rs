@@ -48,13 +48,13 @@ pub struct Failed {
 }
 
 impl Failed {
-    /// The lines that it printed to stderr, or to stdout where it printed nothing there.
+    /// The lines that it printed to stderr, or to stdout where it printed nothing there; see [`distinct`].
     pub fn lines(&self) -> Vec<String> {
         let text = match self.output.stderr.trim() {
             "" => self.output.stdout.trim(),
             stderr => stderr,
         };
-        text.lines().map(|line| line.trim_end().to_owned()).collect()
+        distinct(text.lines().map(str::trim_end))
     }
 
     fn said(&self) -> String {
@@ -233,6 +233,22 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The lines for a person to read: each once, where it is last, and how often it was there.
+pub fn distinct(lines: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    let mut distinct: Vec<(String, usize)> = Vec::new();
+    for line in lines {
+        let line = line.into();
+        let before = distinct.iter().position(|(other, _)| *other == line);
+        let count = before.map_or(0, |before| distinct.remove(before).1);
+        distinct.push((line, count + 1));
+    }
+    let shown = distinct.into_iter().map(|(line, count)| match count {
+        1 => line,
+        count => format!("{line} ({count} times)"),
+    });
+    shown.collect()
 }
 
 #[cfg(test)]

@@ -26,10 +26,13 @@ pub fn tell(status: &str) {
     }
 }
 
-/// The id of this boot: the kernel's (`/proc/sys/kernel/random/boot_id`, random(4)) and the start time of process 1
-/// (proc(5), `/proc/PID/stat`), since a host that is a container boots again under the same kernel.
-pub fn boot_id() -> eyre::Result<String> {
+/// The id of this boot, in three parts: the kernel's (`/proc/sys/kernel/random/boot_id`, random(4)); the start time of process
+/// 1 (proc(5), `/proc/PID/stat`), since a host that is a container boots again under the same kernel; and the last start of
+/// user space, since a soft reboot (systemd-soft-reboot.service(8)) ends all units and keeps both. Fails where one of them
+/// cannot be read.
+pub async fn boot_id(systemd: &systemd::Systemd) -> eyre::Result<String> {
     let kernel = procfs::sys::kernel::random::boot_id()?;
     let first = procfs::process::Process::new(1)?.stat()?;
-    Ok(format!("{kernel}/{}", first.starttime))
+    let user_space = systemd.user_space().await?;
+    Ok(format!("{kernel}/{}/{user_space}", first.starttime))
 }

@@ -20,7 +20,7 @@ pub struct Entry {
 pub enum Event {
     /// A worker took the switch up.
     Resumed {
-        /// The boot it runs in (`/proc/sys/kernel/random/boot_id`, random(4)).
+        /// The boot it runs in, see [`crate::host::boot_id`]. Compared, and not read.
         boot: String,
     },
     /// A step is about to run.

@@ -23,6 +23,6 @@ mod record;
 mod summary;
 
 pub use event::{Baseline, Entry, Event, Failure};
-pub use next::{Next, baseline, can_be_taken_back, next};
+pub use next::{Next, baseline, can_be_rolled_back, next};
 pub use record::{Head, Record, VERSION};
 pub use summary::{StepState, StepSummary};

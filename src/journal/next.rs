@@ -37,7 +37,7 @@ pub fn next<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Nex
     let mut state = State::default();
     for event in events {
         state.apply(plan, event);
-        // It stays finished, whatever comes late: its end may have been told already.
+        // It stays finished, whatever comes late: its end may have been reported already.
         if state.is_finished(plan) {
             return Next::Finished;
         }
@@ -49,9 +49,9 @@ pub fn next<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Nex
     }
 }
 
-/// Whether a switch with this plan, which is open, can still be taken back after these events: the end of the old color has
+/// Whether a switch with this plan, which is open, can still be rolled back after these events: the end of the old color has
 /// not begun.
-pub fn can_be_taken_back<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> bool {
+pub fn can_be_rolled_back<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> bool {
     let mut state = State::default();
     for event in events {
         state.apply(plan, event);
@@ -148,7 +148,7 @@ impl State {
         }
     }
 
-    /// Past the point of no return nothing is taken back, also not by a step that is done again after a reboot.
+    /// Past the point of no return nothing is undone, also not by a step that is done again after a reboot.
     fn fail(&mut self, plan: &Plan, step: usize) {
         if on_failure(plan, step) == OnFailure::Undo && !self.is_past_return(plan) {
             self.undoing = true;

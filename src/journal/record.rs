@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::model::{Unreadable, sealed};
 use crate::plan::{self, Plan};
 
-use super::{Entry, Event, Next, can_be_taken_back, next};
+use super::{Entry, Event, Next, can_be_rolled_back, next};
 
 /// The version of a journal. In 2 and 1 the steps of a plan left settings to the manifest ([`Record::is_of_0_1_0`]).
 pub const VERSION: u32 = 3;
@@ -68,9 +68,9 @@ impl Record {
         next(&self.head.plan, self.events())
     }
 
-    /// Whether it can still be taken back.
-    pub fn can_be_taken_back(&self) -> bool {
-        can_be_taken_back(&self.head.plan, self.events())
+    /// Whether it can still be rolled back.
+    pub fn can_be_rolled_back(&self) -> bool {
+        can_be_rolled_back(&self.head.plan, self.events())
     }
 
     /// When it ended, or when anything happened last.
@@ -130,7 +130,7 @@ mod tests {
         let plan = Plan {
             app: AppName::parse("shop").unwrap(),
             switch: SwitchId::numbered(1),
-            mover: "host/0001".to_owned(),
+            holder: "host/0001".to_owned(),
             verb: Verb::Switch,
             release: ReleaseId::numbered(1),
             replaces: None,

@@ -35,9 +35,9 @@ pub enum StepState {
     Done,
     /// Did not end well.
     Failed,
-    /// Is being taken back.
+    /// Is being undone.
     Undoing,
-    /// Was taken back.
+    /// Was undone.
     Undone,
 }
 

@@ -35,7 +35,8 @@ pub struct Plan {
     /// The switch that this is the plan of.
     pub switch: SwitchId,
     /// Who this switch is to all hosts that share the store: `HOST/SWITCH`.
-    pub mover: String,
+    #[serde(alias = "mover")]
+    pub holder: String,
     /// What was asked for.
     pub verb: Verb,
     /// The release that becomes active.
@@ -121,7 +122,7 @@ fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Re
     Ok(Plan {
         app: app.name.clone(),
         switch: observed.next_switch.clone(),
-        mover: format!("{}/{}", observed.host, observed.next_switch),
+        holder: format!("{}/{}", observed.host, observed.next_switch),
         verb,
         release: release.id.clone(),
         replaces: stored.cursor.release.clone(),

@@ -80,12 +80,12 @@ impl Journal {
         self.write(&Deferred { at, ..deferred })
     }
 
-    /// Takes back the last move, if it was made by `mover`.
-    pub fn pop(&self, mover: &str) -> eyre::Result<()> {
+    /// Removes the last move, if it was made by `holder`.
+    pub fn pop(&self, holder: &str) -> eyre::Result<()> {
         let Some(mut deferred) = self.read()? else {
             return Ok(());
         };
-        if deferred.moves.last().and_then(|last| last.moved_by.as_deref()) != Some(mover) {
+        if deferred.moves.last().and_then(|last| last.moved_by.as_deref()) != Some(holder) {
             return Ok(());
         }
         deferred.moves.pop();

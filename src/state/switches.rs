@@ -1,5 +1,5 @@
 //! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished. Beside that
-//! one is `NNNN.abort` where a person asked to take it back.
+//! one is `NNNN.abort` if it is to be rolled back.
 
 use std::io::{Seek as _, Write as _};
 
@@ -14,8 +14,10 @@ use super::saved;
 use crate::files;
 use crate::host::layout::Layout;
 
-/// How many finished switches are kept.
+/// How many of the last switches are kept.
 const KEPT: usize = 50;
+/// How many of those before that are kept that are done: one of them made the active release active, whatever failed since.
+const KEPT_DONE: usize = 10;
 
 /// The switches of an app.
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ impl Switches {
         files::symlink_unsynced(Utf8Path::new(&target), &self.link).map(drop)
     }
 
-    /// Asks the worker that takes the open switch up next to take it back.
+    /// Asks the next worker of the open switch to roll it back.
     pub fn ask_to_abort(&self, id: &SwitchId) -> eyre::Result<()> {
         files::write(&self.abort(id), "", 0o600)
     }
@@ -101,7 +103,7 @@ impl Switches {
     /// Closes the open switch where no worker ever took it up: whoever opened it was killed before it had one. The app's
     /// lock is held, as it is by who opens a switch until a worker lives.
     pub fn close_unbegun(&self) -> eyre::Result<()> {
-        // What cannot be read is told by who needs it.
+        // An error is reported by whoever needs to read it.
         let Ok(Some(id)) = self.open_id() else { return Ok(()) };
         let is_unbegun = || self.read(&id).is_ok_and(|record| record.entries.is_empty());
         if !is_unbegun() {
@@ -116,7 +118,7 @@ impl Switches {
         Ok(())
     }
 
-    /// Closes the open switch, whose journal cannot be read, and puts that aside.
+    /// Closes the open switch, whose journal cannot be read, and moves that aside.
     pub fn give_up(&self, layout: &Layout) -> eyre::Result<()> {
         if let Ok(target) = self.link.read_link_utf8() {
             let journal = target.file_name().map(|name| self.folder.join(name));
@@ -196,8 +198,14 @@ impl Switches {
     }
 
     fn prune(&self) -> eyre::Result<()> {
+        let is_done = |id: &SwitchId| self.read(id).is_ok_and(|record| record.next() == Next::Finished);
+        let mut done = 0;
         for id in self.ids()?.into_iter().skip(KEPT) {
-            files::remove(&self.path(&id))?;
+            if done < KEPT_DONE && is_done(&id) {
+                done += 1;
+            } else {
+                files::remove(&self.path(&id))?;
+            }
         }
         // One that was asked for when its switch had just ended.
         let open = self.open_id()?;

@@ -60,7 +60,7 @@ pub fn check(data: &[u8]) {
 
 fn assert_journal(data: &[u8], record: &Record, whole: usize) {
     assert!(whole <= data.len() && data[..whole].ends_with(b"\n"));
-    let (_, _, _) = (record.next(), record.can_be_taken_back(), record.last());
+    let (_, _, _) = (record.next(), record.can_be_rolled_back(), record.last());
     let lines = std::iter::once(sealed::line(&record.head).unwrap())
         .chain(record.entries.iter().map(|entry| sealed::line(entry).unwrap()));
     let text: String = lines.collect();

@@ -44,7 +44,7 @@ pub async fn holds(open: impl AsyncFn() -> Store) {
     nothing_is_there(&open().await).await;
     create_is_idempotent(&open().await).await;
     a_move_wins_or_loses(&open().await).await;
-    a_move_can_be_taken_back(&open().await).await;
+    a_move_can_be_rolled_back(&open().await).await;
     one_of_many_wins(&open().await).await;
     remove_is_idempotent(&open().await).await;
     list_has_those_asked_for(&open().await).await;
@@ -105,7 +105,7 @@ async fn a_move_wins_or_loses(store: &Store) {
     assert!(third > second);
 }
 
-async fn a_move_can_be_taken_back(store: &Store) {
+async fn a_move_can_be_rolled_back(store: &Store) {
     let created = store.create(&app("shop"), &ports()).await.unwrap();
     let moved = active(Color::Blue, 1);
     let revision = store

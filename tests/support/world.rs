@@ -191,7 +191,7 @@ impl World {
         let next = Cursor {
             active: Some(to),
             release: Some(release.clone()),
-            moved_by: Some(plan.mover.clone()),
+            moved_by: Some(plan.holder.clone()),
         };
         if self.cursor == next {
             return Ok(Ok(()));
@@ -206,7 +206,7 @@ impl World {
 
     /// What is deferred here is what this host takes for the cursor; the one in the store is none of its business.
     fn recall(&mut self, plan: &Plan) {
-        if self.cursor.moved_by.as_ref() == Some(&plan.mover) {
+        if self.cursor.moved_by.as_ref() == Some(&plan.holder) {
             self.cursor = Cursor {
                 active: plan.from,
                 release: plan.replaces.clone(),
@@ -216,7 +216,7 @@ impl World {
     }
 
     fn demote(&mut self, plan: &Plan, expected: Revision, to: Option<Color>, release: Option<&ReleaseId>) {
-        let moved_by = Some(plan.mover.clone());
+        let moved_by = Some(plan.holder.clone());
         if self.revision == expected {
             self.revision.0 += 1;
         } else if self.cursor.moved_by == moved_by {

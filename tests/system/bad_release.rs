@@ -4,15 +4,14 @@ use crate::app::App;
 use crate::host::{Host, Output};
 use crate::load::{Load, releases};
 
-/// Fails where anything but `release` in blue is left of a switch that failed.
+/// Fails where anything but `release` in blue is left of a switch that failed; its worker did not.
 #[track_caller]
 fn is_as_before(app: &App<'_>, release: &str) {
     app.is_served_by(release, "blue");
-    let failed = app
-        .host()
-        .run(&format!("systemctl is-failed {}", app.unit("green")))
-        .stdout;
-    assert_eq!(failed.trim(), "inactive");
+    for unit in [app.unit("green"), format!("bgctl-switch@{}", app.name())] {
+        let failed = app.host().run(&format!("systemctl is-failed {unit}")).stdout;
+        assert_eq!(failed.trim(), "inactive", "{unit}");
+    }
     assert_eq!(
         app.host()
             .run(&format!(
@@ -171,6 +170,49 @@ fn a_release_that_dies_while_it_bakes_is_taken_back() {
         "{output:?}"
     );
     app.is_served_by("p1", "blue");
+}
+
+/// Exits with 0 where the route leads to no green color, or does so for less than a time in milliseconds.
+const YOUNG: &str = "#!/bin/sh\n\
+    link=/var/lib/bgctl-routes/$1/active\n\
+    test \"$(readlink $link)\" = to.green || exit 0\n\
+    test $(($(date +%s%3N) - $(date -d \"$(stat -c %z $link)\" +%s%3N))) -lt $2\n";
+
+#[test]
+fn a_bake_ends_with_a_look() {
+    let host = Host::with_programs();
+    host.copy_in("/opt/demo/young", YOUNG);
+    host.succeed("chmod +x /opt/demo/young");
+    for (name, port, duration) in [("short", 9140, "400ms"), ("second", 9142, "1s")] {
+        let app = App::program(&host, name, port).install();
+        app.switch("p1");
+        // A health check of 300 ms of health, however seldom it is asked.
+        let app = app
+            .without("health.path")
+            .set("health.command", vec!["/opt/demo/young", name, "300"])
+            .set("bake.duration", duration)
+            .install();
+        let output = rolled_back(app.bgctl("switch", "--release p2"));
+        assert!(output.error().starts_with("cannot keep green: "), "{output:?}");
+        is_as_before(&app, "p1");
+    }
+}
+
+#[test]
+fn a_release_that_dies_just_before_its_bake_ends_is_taken_back() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "late", 9144).install();
+    app.switch("p1");
+    host.copy_in("/opt/demo/young", YOUNG);
+    host.copy_in(
+        "/opt/demo/mortal",
+        "#!/bin/sh\n/opt/demo/bdd-assistant &\nwhile /opt/demo/young late 1600; do sleep 0.02; done\nkill -9 $!\n",
+    );
+    host.succeed("chmod +x /opt/demo/young /opt/demo/mortal");
+    let app = app.set("bake.duration", "2s").install();
+    let output = rolled_back(app.bgctl("switch", "--exec /opt/demo/mortal --release p2"));
+    assert!(output.error().contains("did not stay up"), "{output:?}");
+    is_as_before(&app, "p1");
 }
 
 #[test]

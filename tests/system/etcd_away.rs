@@ -219,7 +219,7 @@ fn in_the_middle_of_a_switch_it_ends_well_or_goes_back_by_itself() {
     etcd_is_back(&host);
     app.is_served_by("v3", "green");
 
-    // The same, and a person takes it back.
+    // The same, and it is aborted.
     let _ = app.switch("v4");
     begin(&app, "aborted");
     host.succeed("systemctl kill --signal=STOP etcd");
@@ -262,7 +262,7 @@ fn a_switch_that_waited_long_enough_is_stuck_and_says_what_to_do() {
     let stuck = app.bgctl("switch", "--follow").expect(4);
     assert!(stuck.error().contains("no answer within 1s"), "{stuck:?}");
     let again = "bgctl resume shop";
-    for told in ["v2 goes on in blue", "bgctl abort shop", again] {
+    for told in ["v2 still serves in blue", "bgctl abort shop", again] {
         assert!(stuck.stdout.contains(told), "{told} in {stuck:?}");
     }
     app.bgctl("switch", "").expect(5);
@@ -271,6 +271,27 @@ fn a_switch_that_waited_long_enough_is_stuck_and_says_what_to_do() {
     app.bgctl("resume", "").expect(1);
     app.is_served_by("v2", "blue");
     app.switch("v4");
+}
+
+#[test]
+fn patience_counts_for_each_wait() {
+    let host = boot("hiccup");
+    let app = installed(&host, "shop").set("bake.duration", "30s").install();
+    host.succeed("printf 'timeout = \"1s\"\npatience = \"4s\"\n' >>/etc/bgctl/bgctl.toml");
+    begin(&app, "v3");
+    // The promote waits, and gets its answer.
+    host.succeed("systemctl kill --signal=STOP etcd");
+    go_on(&host);
+    host.wait_until("systemctl show -P StatusText bgctl-switch@shop | grep 'the store is asked again'");
+    host.succeed("systemctl kill --signal=CONT etcd");
+    app.wait_for_step("bake");
+    // Longer than the patience after that first wait, the demote waits for less.
+    host.succeed("sleep 4; systemctl kill --signal=STOP etcd");
+    assert_eq!(app.post("/unhealthy", "").status, 200);
+    host.wait_until("systemctl show -P StatusText bgctl-switch@shop | grep 'the store is asked again'");
+    host.succeed("systemctl kill --signal=CONT etcd");
+    app.bgctl("switch", "--follow").expect(1);
+    app.is_served_by("v2", "blue");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn ctrl_c_ends_the_following_and_not_the_switch() {
     host.succeed("pkill -INT -f '^bgctl switch ctrlc'");
     let output = Host::wait(client).expect(130);
     for said in [
-        "to late goes on: start green",
+        "to late continues: start green",
         "bgctl switch ctrlc --follow",
         "bgctl abort ctrlc",
     ] {
@@ -96,6 +96,55 @@ fn a_second_switch_and_whatever_else_would_disturb_is_told_that_one_runs() {
     );
     app.bgctl("switch", "--follow").expect(0);
     app.is_served_by("late", "blue");
+}
+
+#[test]
+fn a_second_command_during_a_pull_is_told_that_one_is_at_work() {
+    let host = Host::with_images();
+    let app = App::docker(&host, "pulls", 9148).install();
+    app.switch("v1");
+    app.switch("v2");
+    // A registry that takes connections and never answers.
+    host.succeed("systemd-run --quiet --unit=mute systemd-socket-activate --listen=5999 sleep infinity");
+    let first = host.spawn("exec bgctl switch pulls --image localhost:5999/slow:1 --release slow");
+    host.wait_until("grep -q '^bgctl switch' /var/lib/bgctl/pulls/lock");
+    let second = [
+        app.bgctl("switch", &app.release("v3")),
+        app.bgctl("rollback", ""),
+        app.bgctl("uninstall", "--yes"),
+        app.bgctl("repair", ""),
+        app.try_install(),
+    ];
+    for refused in second {
+        let refused = refused.expect(5);
+        assert!(refused.error().contains(": bgctl switch (process "), "{refused:?}");
+    }
+    assert_eq!(app.status()["cursor"]["release"], "v2");
+    app.bgctl("abort", "").expect(3);
+    host.succeed("pkill -INT -f '^bgctl switch pulls'");
+    Host::wait(first);
+    host.succeed("systemctl stop mute");
+    app.switch("v3");
+    app.is_served_by("v3", "blue");
+}
+
+#[test]
+fn following_starts_no_worker() {
+    let host = Host::with_programs();
+    let app = App::program(&host, "still", 9142).install();
+    app.switch("p1");
+    let gate = "while test -e /run/still; do sleep 0.1; done";
+    let app = app.set("verify.commands", vec![gate]).install();
+    host.succeed("touch /run/still");
+    app.bgctl("switch", "--release p2 --detach").expect(0);
+    app.wait_for_step("verify");
+    host.succeed("systemctl stop bgctl-switch@still");
+    let followed = app.bgctl("switch", "--follow").expect(4);
+    assert!(followed.stderr.contains("bgctl resume still"), "{followed:?}");
+    host.fail("systemctl is-active bgctl-switch@still");
+    host.succeed("rm /run/still");
+    app.bgctl("resume", "").expect(0);
+    app.is_served_by("p2", "green");
 }
 
 #[test]

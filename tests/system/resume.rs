@@ -24,7 +24,7 @@ fn a_stuck_switch_is_resumed_and_every_verb_is_safe_at_any_moment() {
     app.bgctl("repair", "").expect(5);
     let stuck = Host::wait(client).expect(4);
     assert!(
-        stuck.stdout.contains("bgctl resume resume") && stuck.stdout.contains("p2 goes on in green"),
+        stuck.stdout.contains("bgctl resume resume") && stuck.stdout.contains("p2 still serves in green"),
         "{stuck:?}"
     );
     let status = app.status();

@@ -92,7 +92,7 @@ fn a_third_release_takes_the_place_of_the_one_that_was_kept_warm() {
     // A warm release that hangs is found out before it gets traffic.
     host.succeed("systemctl kill --signal=STOP third@9215");
     let failed = app.bgctl("rollback", "").expect(1);
-    assert!(failed.stdout.contains("p3 goes on in blue"), "{failed:?}");
+    assert!(failed.stdout.contains("p3 still serves in blue"), "{failed:?}");
     assert_eq!(app.get("/").header("x-release"), "p3");
 }
 

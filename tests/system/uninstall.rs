@@ -40,6 +40,8 @@ fn all_that_install_and_switches_wrote_goes_and_nothing_else() {
         gone.is_empty() && left.is_empty(),
         "no longer there: {gone:#?}\nleft: {left:#?}"
     );
+    let failed = host.succeed("systemctl list-units --all --failed --no-legend 'gone@*' 'stays@*' 'bgctl*'");
+    assert_eq!(failed, "");
     let units = host.run("systemctl list-unit-files --no-legend 'gone@*' 'stays@*' 'bgctl*'");
     assert_eq!(units.stdout, "");
     let refused = first.bgctl("uninstall", "--yes").expect(3);

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::{above_zero, written};
 use crate::config::error::Problem;
 use crate::config::value::{AbsolutePath, Size};
-use crate::model::{Docker, ImageRef, Program, Run, Runtime, check_program};
+use crate::model::{Docker, EnvironmentFile, ImageRef, Program, Run, Runtime, check_program};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Below it no program of use starts.
@@ -20,10 +20,14 @@ pub(super) fn validate(written: Spanned<written::Run>) -> Result<Run, Problem> {
     let table = written.span();
     let mut written = written.into_inner();
     let runtime = runtime(&mut written).map_err(|problem| problem.or_at(&table))?;
-    let minimum = match runtime {
-        Runtime::Docker(_) => MEMORY_MIN_DOCKER,
-        Runtime::Program(_) => MEMORY_MIN,
+    let (minimum, file) = match runtime {
+        Runtime::Docker(_) => (MEMORY_MIN_DOCKER, EnvironmentFile::Container),
+        Runtime::Program(_) => (MEMORY_MIN, EnvironmentFile::Unit),
     };
+    for (name, line) in &written.env {
+        let checked = file.check(name.as_str(), &line.0);
+        checked.map_err(|error| Problem::at(table.clone(), error.to_string()))?;
+    }
     Ok(Run {
         runtime,
         arguments: written.args.into_iter().map(|line| line.0).collect(),

@@ -104,7 +104,7 @@ impl Systemd {
     }
 
     /// Stops a unit and waits until it is down. One that is down already may have a start that waits, as between two restarts:
-    /// that is taken back; where systemd cannot load its file there is none. Fails where its job ends otherwise, or not within
+    /// that is cancelled; where systemd cannot load its file there is none. Fails where its job ends otherwise, or not within
     /// `deadline`.
     pub async fn stop(&self, unit: &UnitName, deadline: Duration) -> eyre::Result<()> {
         let call = self.manager.stop_unit(unit.as_str(), "replace");
@@ -211,6 +211,17 @@ impl Systemd {
             state::active_state(&self.unit(&path).await?.active_state().await?)
         };
         read.await.wrap_err_with(|| format!("cannot read the state of {unit}"))
+    }
+
+    /// Id of the last start of user space: the invocation of `basic.target`, which is stopped with all other units by a soft
+    /// reboot (bootup(7), systemd-soft-reboot.service(8)). Empty where it was never reached.
+    pub async fn user_space(&self) -> eyre::Result<String> {
+        let read = async {
+            let path = self.manager.load_unit("basic.target").await?;
+            let id = self.unit(&path).await?.invocation_id().await?;
+            eyre::Ok(state::hex(&id))
+        };
+        read.await.wrap_err("cannot read the state of basic.target")
     }
 
     /// All service units in memory whose name matches one of `patterns` (as of a shell, `shop@*.service`), by one call.

@@ -11,9 +11,9 @@ use crate::host::layout::Layout;
 use crate::model::{App, AppName, Hinted, Unreadable, sealed};
 
 pub use check::check_host;
-pub use put::{Put, make_state, migrate, put, put_below};
+pub use put::{Put, make_state, migrate, put, put_below, remove_state};
 pub use remove::{Remove, remove};
-pub use rendered::{Alien, Change, Files, alien};
+pub use rendered::{Change, Files, NotOurs, not_ours};
 
 /// The version of the copy of a manifest.
 pub const MANIFEST_VERSION: u32 = 2;
@@ -21,9 +21,9 @@ pub const MANIFEST_VERSION: u32 = 2;
 /// Why an installation or its removal did not come to its end.
 #[derive(Debug)]
 pub enum Failed {
-    /// Nothing is changed: what had been done by then was taken back.
-    TakenBack(eyre::Report),
-    /// It is done in part. The same again goes on with it.
+    /// Nothing is changed: what had been done by then was undone.
+    Undone(eyre::Report),
+    /// It is done in part. The same command again does the rest.
     HalfDone(eyre::Report),
 }
 

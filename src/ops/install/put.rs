@@ -3,8 +3,8 @@
 //! ```text
 //! folders, route -> units on disk -> site, tested before and proven -> systemd reads the units -> worker enabled
 //!       |               |               |                                    |     -> cursor -> manifests
-//!       +---------------+---------------+                                    +--> from here on: half done, the same again
-//!                       v                                                         completes it
+//!       +---------------+---------------+                                    +--> from here on: half done, another
+//!                       v                                                         install completes it
 //!       what was there before is back
 //! ```
 //!
@@ -49,14 +49,24 @@ pub fn make_state(layout: &Layout, app: &AppName) -> eyre::Result<bool> {
     Ok(is_new)
 }
 
+/// Removes the state of an app that [`make_state`] made just now.
+pub fn remove_state(layout: &Layout, app: &AppName) -> eyre::Result<()> {
+    files::remove_tree(&layout.app(app))?;
+    let route = layout.route_dir(app);
+    if route.is_dir() {
+        files::remove_tree(&route)?;
+    }
+    files::remove_empty_dir(&layout.routes()).map(drop)
+}
+
 /// Writes what differs, and makes nginx and systemd take it up; a line for each thing that it did. The app's lock is held.
 pub async fn put(put: &Put<'_>, files: &Files) -> Result<Vec<String>, Failed> {
     let mut undo = Undo::default();
     let mut did = Vec::new();
     if let Err(error) = put.put_site(files, &mut undo, &mut did).await {
-        return Err(match undo.take_back(put) {
-            Ok(()) => Failed::TakenBack(error),
-            Err(worse) => Failed::HalfDone(error.wrap_err(format!("not all of it was taken back: {worse:#}"))),
+        return Err(match undo.all(put) {
+            Ok(()) => Failed::Undone(error),
+            Err(worse) => Failed::HalfDone(error.wrap_err(format!("not all of it could be undone: {worse:#}"))),
         });
     }
     match put.complete(files, &mut did).await {
@@ -86,7 +96,7 @@ pub fn put_below(app: &AppName, layout: &Layout, files: &Files) -> eyre::Result<
 }
 
 impl Put<'_> {
-    /// All that can be taken back.
+    /// All that can be undone.
     async fn put_site<'f>(&self, files: &'f Files, undo: &mut Undo<'f>, did: &mut Vec<String>) -> eyre::Result<()> {
         let (app, layout) = (self.app, self.layout);
         leftovers::sweep_files(files)?;
@@ -174,7 +184,7 @@ impl Put<'_> {
     }
 }
 
-/// What was written, to take it back.
+/// What was written, to undo it.
 #[derive(Debug, Default)]
 struct Undo<'f> {
     written: Vec<&'f Change>,
@@ -197,7 +207,7 @@ impl<'f> Undo<'f> {
         files::make_dirs(folder)
     }
 
-    fn take_back(self, put: &Put<'_>) -> eyre::Result<()> {
+    fn all(self, put: &Put<'_>) -> eyre::Result<()> {
         for change in self.written {
             match &change.old {
                 Some(old) => files::write(&change.path, old, change.mode)?,
@@ -208,10 +218,7 @@ impl<'f> Undo<'f> {
             files::remove_empty_dir(&folder)?;
         }
         if put.is_new {
-            let (layout, name) = (put.layout, &put.app.name);
-            files::remove_tree(&layout.app(name))?;
-            files::remove_tree(&layout.route_dir(name))?;
-            files::remove_empty_dir(&layout.routes())?;
+            remove_state(put.layout, &put.app.name)?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Uninstalling.
 //!
 //! The site goes first, so that nginx sends nothing to what is stopped next; the manifest goes last, since it tells that the
-//! app is installed, and as long as it does the same again goes on with what is left.
+//! app is installed, and as long as it does, another uninstall removes what is left.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -35,7 +35,7 @@ pub struct Remove<'a> {
 /// Stops and removes what [`super::put`] wrote and switches left; the files that stay since they were changed by hand. The
 /// app's lock is held, and [`Files::refuse_kept`] found nothing.
 pub async fn remove(remove: &Remove<'_>, written: &Files) -> Result<Vec<Utf8PathBuf>, Failed> {
-    remove.site(written).await.map_err(Failed::TakenBack)?;
+    remove.site(written).await.map_err(Failed::Undone)?;
     remove.rest(written).await.map_err(Failed::HalfDone)
 }
 
@@ -76,7 +76,11 @@ impl Remove<'_> {
         for color in Color::BOTH {
             self.stop(&UnitName::instance(name, *self.app.ports.get(color))).await?;
         }
-        self.disable(&UnitName::switch(name)).await?;
+        // It may wait for the store, to tell it of a cursor that is about to go.
+        let worker = UnitName::switch(name);
+        self.disable(&worker).await?;
+        self.systemd.stop(&worker, systemd::JOB_MARGIN).await?;
+        self.systemd.reset_failed(&worker).await?;
         let left = self.remove_units(written)?;
         old::remove(
             layout,

@@ -123,9 +123,9 @@ impl Files {
     pub fn refuse_foreign(&self, app: &AppName) -> eyre::Result<()> {
         self.rendered().try_for_each(|change| {
             let (path, again) = (&change.path, "install again");
-            match alien(app, change) {
+            match not_ours(app, change) {
                 None => Ok(()),
-                Some(alien) => Err(alien.refused(&format!("cannot write {path}"), path, again)),
+                Some(not_ours) => Err(not_ours.refused(&format!("cannot write {path}"), path, again)),
             }
         })
     }
@@ -138,8 +138,8 @@ impl Files {
             .filter(|change| *change == &self.site || change.path == template);
         for change in own {
             let (path, again) = (&change.path, "uninstall again");
-            if let Some(alien) = alien(app, change) {
-                return Err(alien.refused(&format!("cannot remove {path}"), path, again));
+            if let Some(not_ours) = not_ours(app, change) {
+                return Err(not_ours.refused(&format!("cannot remove {path}"), path, again));
             }
         }
         Ok(())
@@ -158,7 +158,7 @@ impl Files {
 
 /// Why a file is not bgctl's to change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Alien {
+pub enum NotOurs {
     /// It was changed since bgctl wrote it.
     Edited,
     /// It is another app's.
@@ -167,7 +167,7 @@ pub enum Alien {
     Foreign,
 }
 
-impl Alien {
+impl NotOurs {
     fn refused(self, what: &str, path: &Utf8Path, again: &str) -> eyre::Report {
         let (why, hint) = match self {
             Self::Edited => (
@@ -188,23 +188,23 @@ impl Alien {
 }
 
 /// Why what is there now is not bgctl's to change for `app`; none where it is.
-pub fn alien(app: &AppName, change: &Change) -> Option<Alien> {
+pub fn not_ours(app: &AppName, change: &Change) -> Option<NotOurs> {
     let old = change.old.as_ref()?;
     if seal::is_intact_support(old) {
         return None;
     }
     if seal::is_support(old) {
-        return Some(Alien::Edited);
+        return Some(NotOurs::Edited);
     }
     match seal::check(old) {
         seal::Seal::Intact(owner) if owner == *app => None,
-        seal::Seal::Intact(owner) => Some(Alien::Of(owner)),
-        seal::Seal::Edited(_) => Some(Alien::Edited),
-        seal::Seal::Foreign => Some(Alien::Foreign),
+        seal::Seal::Intact(owner) => Some(NotOurs::Of(owner)),
+        seal::Seal::Edited(_) => Some(NotOurs::Edited),
+        seal::Seal::Foreign => Some(NotOurs::Foreign),
     }
 }
 
 /// Whether a file that is there is as bgctl wrote it for `app`.
 pub(super) fn is_ours(app: &AppName, change: &Change) -> bool {
-    alien(app, change).is_none()
+    not_ours(app, change).is_none()
 }

@@ -33,7 +33,7 @@ enum Missed {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Published {
     /// The store says now what this host says.
-    Told(Cursor),
+    Moved(Cursor),
     /// Another host moved the cursor meanwhile, and it stays as it is; none where it was removed.
     Overruled(Option<Stored>),
 }
@@ -127,7 +127,7 @@ impl Machine {
         let Some(now) = store.get(&self.app.name).await.map_err(Missed::Away)? else {
             return Ok(());
         };
-        let by = plan.mover.clone();
+        let by = plan.holder.clone();
         let back = if now.revision == expected {
             now.cursor
         } else if now.cursor.moved_by.as_ref() == Some(&by) && now.cursor.active == Some(plan.to) {
@@ -171,9 +171,9 @@ impl Machine {
         self.deferred().push(expected, moved(plan, to, release))
     }
 
-    /// Takes back what this switch wrote down.
+    /// Removes what this switch wrote down.
     pub(super) fn recall(&self, plan: &Plan) -> eyre::Result<()> {
-        self.deferred().pop(&plan.mover)
+        self.deferred().pop(&plan.holder)
     }
 
     pub(super) fn deferred(&self) -> Journal {
@@ -195,12 +195,12 @@ impl Machine {
             let there = store.get(&self.app.name).await?;
             let published = match there {
                 Some(there) if there.cursor.active == ours.active && there.cursor.release == ours.release => {
-                    Published::Told(there.cursor)
+                    Published::Moved(there.cursor)
                 }
                 Some(there) if deferred.may_move(&there, &identity::read()?) => {
                     let set = store.compare_and_set(&self.app.name, &self.app.ports, there.revision, &ours);
                     match set.await {
-                        Ok(_) => Published::Told(ours),
+                        Ok(_) => Published::Moved(ours),
                         // Somebody was faster: it is looked at again.
                         Err(SetError::Conflict(_) | SetError::LeaseLost(_)) => continue,
                         Err(SetError::Refused(error) | SetError::Unknown(error)) => return Err(error),
@@ -217,7 +217,7 @@ impl Machine {
 /// The lease of a switch.
 pub fn lease_of(plan: &Plan) -> Lease {
     Lease {
-        by: plan.mover.clone(),
+        by: plan.holder.clone(),
         verb: plan.verb.as_str().to_owned(),
         release: Some(plan.release.clone()),
         since: jiff::Timestamp::now(),
@@ -228,7 +228,7 @@ fn moved(plan: &Plan, to: Color, release: &ReleaseId) -> Cursor {
     Cursor {
         active: Some(to),
         release: Some(release.clone()),
-        moved_by: Some(plan.mover.clone()),
+        moved_by: Some(plan.holder.clone()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFac
 use crate::host::identity;
 use crate::host::systemd::UnitState;
 use crate::model::{AppName, ByColor, Color, Holder, NotALease, ReleaseId, Route, Stored, UnitName, Unreadable};
-use crate::ops::install::{self, Alien, Change, Files};
+use crate::ops::install::{self, Change, Files, NotOurs};
 use crate::proxy::nginx::{self, route};
 use crate::render;
 use crate::state::known;
@@ -226,10 +226,10 @@ fn damaged(path: Utf8PathBuf, error: &eyre::Report) -> Damaged {
 
 fn file_fact(app: &AppName, change: &Change) -> Option<FileFact> {
     // A seal that was changed alone is a change, too.
-    let state = match (&change.old, install::alien(app, change)) {
+    let state = match (&change.old, install::not_ours(app, change)) {
         (None, _) => FileState::Missing,
-        (_, Some(Alien::Of(owner))) => FileState::Of(owner),
-        (_, Some(Alien::Edited | Alien::Foreign)) => FileState::Edited,
+        (_, Some(NotOurs::Of(owner))) => FileState::Of(owner),
+        (_, Some(NotOurs::Edited | NotOurs::Foreign)) => FileState::Edited,
         (_, None) if change.is_needed() => FileState::Outdated,
         (_, None) => return None,
     };

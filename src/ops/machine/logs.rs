@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::host::command::Command;
+use crate::host::command::{Command, distinct};
 use crate::host::systemd::Systemd;
 use crate::model::{Hinted, UnitName};
 use crate::runtime::docker;
@@ -10,10 +10,13 @@ use crate::runtime::docker;
 /// How long the journal may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// So many times as many lines are read as are shown: an app that logs each request says the same again and again.
+const READ: usize = 10;
+
 /// The longest line that is shown, characters.
 const LINE: usize = 400;
 
-/// The last `count` lines that the last invocation of `unit` logged, oldest first, and what systemd said about it. Fails
+/// The last `count` different lines that the last invocation of `unit` logged, oldest first, and what systemd said about it. Fails
 /// where the journal cannot be read.
 pub async fn last(systemd: &Systemd, unit: &UnitName, count: usize) -> eyre::Result<Vec<String>> {
     let invocation = systemd.state(unit).await?.invocation;
@@ -21,7 +24,11 @@ pub async fn last(systemd: &Systemd, unit: &UnitName, count: usize) -> eyre::Res
     if let Err(error) = Command::new("journalctl", ["--sync"], TIMEOUT).run().await {
         tracing::debug!("{error}");
     }
-    let journal = Command::new("journalctl", arguments(unit, invocation.as_deref(), count), TIMEOUT);
+    let journal = Command::new(
+        "journalctl",
+        arguments(unit, invocation.as_deref(), READ * count),
+        TIMEOUT,
+    );
     Ok(parse(&journal.run().await?.stdout, count))
 }
 
@@ -57,9 +64,9 @@ fn arguments(unit: &UnitName, invocation: Option<&str>, count: usize) -> Vec<Str
     arguments
 }
 
-/// The last `count` lines of a log, fit for a terminal: without escape sequences and control characters, none too long.
+/// The last `count` different lines of a log, fit for a terminal: without escape sequences and control characters, none too long.
 fn parse(text: &str, count: usize) -> Vec<String> {
-    let lines: Vec<String> = text.lines().map(plain).filter(|line| !line.is_empty()).collect();
+    let lines = distinct(text.lines().map(plain).filter(|line| !line.is_empty()));
     let surplus = lines.len().saturating_sub(count);
     lines.into_iter().skip(surplus).collect()
 }
@@ -99,6 +106,10 @@ mod tests {
         assert_eq!(parse(text, 10), ["one", "red text", "tab\there"]);
         assert_eq!(parse(text, 1), ["tab\there"]);
         assert!(parse("", 10).is_empty());
+        assert_eq!(
+            parse("GET / 200\nlast\nGET / 200\n", 10),
+            ["last", "GET / 200 (2 times)"]
+        );
         let long = "ä".repeat(LINE + 1);
         assert_eq!(parse(&long, 1), [format!("{}...", "ä".repeat(LINE))]);
     }

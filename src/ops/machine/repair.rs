@@ -62,7 +62,7 @@ impl Machine {
         let mut said = Vec::new();
         for change in files
             .rendered()
-            .filter(|change| install::alien(&self.app.name, change).is_some())
+            .filter(|change| install::not_ours(&self.app.name, change).is_some())
         {
             let kept = saved::copy(&self.layout, &change.path)?;
             said.extend(kept.map(|kept| format!("kept what was changed by hand in {kept}")));
@@ -77,7 +77,7 @@ impl Machine {
         };
         match install::put(&put, files).await {
             Ok(did) => said.extend(did),
-            Err(Failed::TakenBack(error) | Failed::HalfDone(error)) => return Err(error),
+            Err(Failed::Undone(error) | Failed::HalfDone(error)) => return Err(error),
         }
         Ok(said)
     }
@@ -168,7 +168,7 @@ impl Machine {
             Some(Published::Overruled(Some(_))) => {
                 vec!["another host moved the cursor meanwhile, and it stays there".to_owned()]
             }
-            Some(Published::Overruled(None) | Published::Told(_)) | None => Vec::new(),
+            Some(Published::Overruled(None) | Published::Moved(_)) | None => Vec::new(),
         })
     }
 }

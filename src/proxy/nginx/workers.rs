@@ -1,6 +1,6 @@
 //! Whether nginx took a new configuration. A reload is a signal to the master, which then reads the configuration: where
 //! it can use it, it starts new workers; where it cannot (a port is taken, which `nginx -t` does not see), it writes a line
-//! to its error log and goes on as before. So new workers are the proof.
+//! to its error log and continues as before. So new workers are the proof.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};

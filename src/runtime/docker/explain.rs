@@ -102,9 +102,9 @@ pub fn start_hint(log: &[String]) -> Option<String> {
     };
     let port = log.iter().rev().find_map(held)?;
     Some(format!(
-        "`docker ps --filter publish={port}` tells which container has the port. Where none has it, Docker still holds it \
-         for one that is gone, as it can after a power cut (moby issue 20486): `systemctl restart docker` frees it, and \
-         takes every container down for that"
+        "`docker ps --filter publish={port}` tells which container has the port. If none has it, Docker still holds it for \
+         one that is gone, as it can after a power cut (moby issue 20486): give the app other ports, or free it by \
+         `systemctl restart docker` once all containers of this host may be down for a moment"
     ))
 }
 
