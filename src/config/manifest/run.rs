@@ -1,5 +1,6 @@
 //! `[run]`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -24,10 +25,16 @@ pub(super) fn validate(written: Spanned<written::Run>) -> Result<Run, Problem> {
         Runtime::Docker(_) => MEMORY_MIN_DOCKER,
         Runtime::Program(_) => MEMORY_MIN,
     };
+    let environment: BTreeMap<_, _> = written.env.into_iter().map(|(name, line)| (name, line.0)).collect();
+    let file = runtime.environment_file();
+    for (name, value) in &environment {
+        file.check(name.as_str(), value)
+            .map_err(|error| Problem::at(table.clone(), error.to_string()))?;
+    }
     Ok(Run {
         runtime,
         arguments: written.args.into_iter().map(|line| line.0).collect(),
-        environment: written.env.into_iter().map(|(name, line)| (name, line.0)).collect(),
+        environment,
         env_file: written.env_file.map(|path| path.0),
         credentials: written.credentials.into_iter().map(|(id, path)| (id, path.0)).collect(),
         memory: memory(written.memory, minimum)?,
