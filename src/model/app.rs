@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use super::{AppName, ByColor, CredentialId, EnvName, HealthCheck, ImageRef, Port, Site};
+use super::{AppName, ByColor, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, Port, Site};
 
 /// An app: everything that its manifest says, validated, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,16 @@ pub enum Runtime {
     Docker(Docker),
     /// A program of the host.
     Program(Program),
+}
+
+impl Runtime {
+    /// The kind of file by which an instance gets its variables.
+    pub fn environment_file(&self) -> EnvironmentFile {
+        match self {
+            Self::Docker(_) => EnvironmentFile::Container,
+            Self::Program(_) => EnvironmentFile::Unit,
+        }
+    }
 }
 
 /// Settings of the docker runtime.

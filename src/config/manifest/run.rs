@@ -1,5 +1,6 @@
 //! `[run]`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use toml::Spanned;
 use super::{above_zero, written};
 use crate::config::error::Problem;
 use crate::config::value::{AbsolutePath, Size};
-use crate::model::{Docker, EnvironmentFile, ImageRef, Program, Run, Runtime, check_program};
+use crate::model::{Docker, ImageRef, Program, Run, Runtime, check_program};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Below it no program of use starts.
@@ -20,18 +21,20 @@ pub(super) fn validate(written: Spanned<written::Run>) -> Result<Run, Problem> {
     let table = written.span();
     let mut written = written.into_inner();
     let runtime = runtime(&mut written).map_err(|problem| problem.or_at(&table))?;
-    let (minimum, file) = match runtime {
-        Runtime::Docker(_) => (MEMORY_MIN_DOCKER, EnvironmentFile::Container),
-        Runtime::Program(_) => (MEMORY_MIN, EnvironmentFile::Unit),
+    let minimum = match runtime {
+        Runtime::Docker(_) => MEMORY_MIN_DOCKER,
+        Runtime::Program(_) => MEMORY_MIN,
     };
-    for (name, line) in &written.env {
-        let checked = file.check(name.as_str(), &line.0);
-        checked.map_err(|error| Problem::at(table.clone(), error.to_string()))?;
+    let environment: BTreeMap<_, _> = written.env.into_iter().map(|(name, line)| (name, line.0)).collect();
+    let file = runtime.environment_file();
+    for (name, value) in &environment {
+        file.check(name.as_str(), value)
+            .map_err(|error| Problem::at(table.clone(), error.to_string()))?;
     }
     Ok(Run {
         runtime,
         arguments: written.args.into_iter().map(|line| line.0).collect(),
-        environment: written.env.into_iter().map(|(name, line)| (name, line.0)).collect(),
+        environment,
         env_file: written.env_file.map(|path| path.0),
         credentials: written.credentials.into_iter().map(|(id, path)| (id, path.0)).collect(),
         memory: memory(written.memory, minimum)?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::parse;
-use super::{EXEC, HEAD};
+use super::{EXEC, HEAD, error};
 use crate::model::{Artifact, Digest, EnvName, ImageRef, Invalid, Release, ReleaseId, Resolved, ResolvedImage};
 
 fn release(text: &str, pinned: Resolved) -> Result<Release, Invalid> {
@@ -49,4 +49,15 @@ fn a_release_takes_the_settings_of_its_app() {
     assert_eq!(made.artifact.to_string(), "/opt/shop");
     assert!(release(EXEC, image).is_err());
     assert!(release(HEAD, program).is_err());
+}
+
+#[test]
+fn variables_that_no_file_can_carry_are_refused_without_their_value() {
+    let long = format!("env = {{ A = \"{}\" }}\n", "a".repeat(64 * 1024));
+    let texts = [(EXEC, "env = { A = \"secret\\uFFFE\" }\n"), (HEAD, &long)];
+    for (head, tail) in texts {
+        let error = error(&format!("{head}{tail}"));
+        assert!(error.starts_with("cannot set A in the environment: "), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
 }
