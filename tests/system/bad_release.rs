@@ -183,7 +183,7 @@ fn a_bake_ends_with_a_look() {
     let host = Host::with_programs();
     host.copy_in("/opt/demo/young", YOUNG);
     host.succeed("chmod +x /opt/demo/young");
-    for (name, port, duration) in [("short", 9140, "400ms"), ("second", 9142, "1s")] {
+    for (name, port, duration) in [("short", 9400, "400ms"), ("second", 9402, "1s")] {
         let app = App::program(&host, name, port).install();
         app.switch("p1");
         // A health check of 300 ms of health, however seldom it is asked.
@@ -201,12 +201,12 @@ fn a_bake_ends_with_a_look() {
 #[test]
 fn a_release_that_dies_just_before_its_bake_ends_is_taken_back() {
     let host = Host::with_programs();
-    let app = App::program(&host, "late", 9144).install();
+    let app = App::program(&host, "mortal", 9404).install();
     app.switch("p1");
     host.copy_in("/opt/demo/young", YOUNG);
     host.copy_in(
         "/opt/demo/mortal",
-        "#!/bin/sh\n/opt/demo/bdd-assistant &\nwhile /opt/demo/young late 1600; do sleep 0.02; done\nkill -9 $!\n",
+        "#!/bin/sh\n/opt/demo/bdd-assistant &\nwhile /opt/demo/young mortal 1600; do sleep 0.02; done\nkill -9 $!\n",
     );
     host.succeed("chmod +x /opt/demo/young /opt/demo/mortal");
     let app = app.set("bake.duration", "2s").install();

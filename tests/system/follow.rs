@@ -131,7 +131,7 @@ fn a_second_command_during_a_pull_is_told_that_one_is_at_work() {
 #[test]
 fn following_starts_no_worker() {
     let host = Host::with_programs();
-    let app = App::program(&host, "still", 9142).install();
+    let app = App::program(&host, "still", 9406).install();
     app.switch("p1");
     let gate = "while test -e /run/still; do sleep 0.1; done";
     let app = app.set("verify.commands", vec![gate]).install();
