@@ -1,5 +1,7 @@
 //! What every verb starts from: the host's paths and settings, and who runs it.
 
+use std::sync::OnceLock;
+
 use camino::Utf8PathBuf;
 
 use crate::config;
@@ -16,7 +18,8 @@ use super::args::Arguments;
 pub struct Context {
     /// Where things stand on this host.
     pub layout: Layout,
-    settings: Option<Utf8PathBuf>,
+    settings_file: Option<Utf8PathBuf>,
+    settings: OnceLock<Settings>,
     is_host: bool,
 }
 
@@ -25,18 +28,23 @@ impl Context {
     pub fn new(arguments: &Arguments) -> Self {
         Self {
             layout: Layout::new(arguments.root.clone()),
-            settings: arguments.config.clone(),
+            settings_file: arguments.config.clone(),
+            settings: OnceLock::new(),
             is_host: arguments.root == "/",
         }
     }
 
-    /// The host's settings; the defaults where no file was named and there is none.
+    /// The host's settings, read once; the defaults where no file was named and there is none.
     pub fn settings(&self) -> eyre::Result<Settings> {
-        match &self.settings {
-            // A file that was named must be there; the usual one need not.
-            Some(path) => Ok(config::settings::parse(&config::read_text(path)?, path.as_str())?),
-            None => config::settings::read(&self.layout.settings()),
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings.clone());
         }
+        let settings = match &self.settings_file {
+            // A file that was named must be there; the usual one need not.
+            Some(path) => config::settings::parse(&config::read_text(path)?, path.as_str())?,
+            None => config::settings::read(&self.layout.settings())?,
+        };
+        Ok(self.settings.get_or_init(|| settings).clone())
     }
 
     /// The app as it was installed; a [`Refusal`] where it was not.

@@ -1,4 +1,4 @@
-//! All apps: one listing of systemd, one read of the store, and a look at each flag.
+//! All apps: one listing of systemd, one read of the store, and a look at each route.
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,8 @@ struct Line {
     active: Option<Color>,
     release: Option<ReleaseId>,
     state: Option<ActiveState>,
-    serving: Option<Color>,
+    /// Where the route leads; whether nginx goes by it, the status of the app says.
+    route: Option<Color>,
     open_switch: Option<SwitchId>,
     note: Option<String>,
 }
@@ -61,7 +62,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     let states: HashMap<_, _> = units.into_iter().map(|listed| (listed.unit, listed.active)).collect();
     let mut lines = Vec::new();
     for app in apps.iter().cloned() {
-        let serving = nginx::current_route(layout, &app)?.unwrap_or_default().color();
+        let route = nginx::current_route(layout, &app)?.unwrap_or_default().color();
         let known = match &cursors {
             Ok(_) => None,
             Err(_) => known::read(layout, &app).ok().flatten(),
@@ -71,8 +72,8 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
             .map(|known| jiff::Timestamp::now().duration_since(known.at).unsigned_abs());
         let (cursor, broken) = match cursors.as_mut().map(|cursors| cursors.remove(&app).transpose()) {
             Ok(Ok(stored)) => (stored.map(|stored| stored.cursor).unwrap_or_default(), None),
-            Ok(Err(error)) => (served(serving), Some(format!("{error:#}"))),
-            Err(_) => (known.map_or_else(|| served(serving), |known| known.cursor), None),
+            Ok(Err(error)) => (served(route), Some(format!("{error:#}"))),
+            Err(_) => (known.map_or_else(|| served(route), |known| known.cursor), None),
         };
         let (state, mut note) = match (cursor.active, install::app(layout, &app)) {
             (Some(color), Ok(installed)) => {
@@ -83,8 +84,8 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
             (_, Err(error)) => (None, Some(format!("{error:#}"))),
         };
         note = note.or(broken);
-        if note.is_none() && serving != cursor.active {
-            note = Some(format!("nginx serves {}", Color::or_none(serving)));
+        if note.is_none() && route != cursor.active {
+            note = Some(format!("the route leads to {}", Color::or_none(route)));
         }
         if let (None, Some(age)) = (&note, age) {
             note = Some(format!("as this host knew it {} ago", output::age(age)));
@@ -95,7 +96,7 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
             active: cursor.active,
             release: cursor.release,
             state,
-            serving,
+            route,
             open_switch,
             note,
         });
@@ -103,9 +104,9 @@ async fn gather(context: &Context) -> eyre::Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn served(serving: Option<Color>) -> Cursor {
+fn served(route: Option<Color>) -> Cursor {
     Cursor {
-        active: serving,
+        active: route,
         ..Cursor::default()
     }
 }

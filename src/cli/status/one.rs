@@ -119,10 +119,7 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
     let machine = context.machine(app.clone()).await?;
     let systemd = machine.systemd();
     let facts = machine.facts(&files).await?;
-    // Only root can write it down.
-    if rustix::process::geteuid().is_root() {
-        machine.remember();
-    }
+    machine.remember();
     let cursor = match &facts.cursor {
         CursorFact::Is(stored) => Some(CursorStatus {
             cursor: stored.cursor.clone(),

@@ -7,7 +7,7 @@ fn what_programs_get_is_what_is_documented() {
         active: Some(Color::Blue),
         release: Some(ReleaseId::parse("r7").unwrap()),
         state: Some(ActiveState::Active),
-        serving: Some(Color::Blue),
+        route: Some(Color::Blue),
         open_switch: Some(SwitchId::numbered(8)),
         note: None,
     };
