@@ -2,10 +2,10 @@
 
 use crate::host::systemd::Systemd;
 use crate::model::{Hinted, UnitName};
+use crate::ops::context::Context;
 use crate::state::switches::Switches;
 
 use super::args;
-use super::context::Context;
 use super::follow;
 use super::report::{Ends, Exit};
 use super::signals::Signals;

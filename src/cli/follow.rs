@@ -11,18 +11,17 @@ use crate::engine::Outcome;
 use crate::host::systemd::{Systemd, UnitState};
 use crate::journal::{Event, Next, Record, StepState, StepSummary};
 use crate::model::{AppName, Color, Hinted, ReleaseId, SwitchId, UnitName};
-use crate::plan::Verb;
+use crate::ops::context::Context;
+use crate::ops::opening::Opening;
+use crate::plan::{Plan, Verb};
 use crate::state::switches::Switches;
 
 use super::args::Watch;
-use super::context::Context;
 use super::output;
 use super::report::{Ends, Exit};
 use super::signals::Signals;
 use super::steps::Steps;
 
-/// How long the worker may take to say that it is there.
-const START: Duration = Duration::from_secs(30);
 /// The time between two readings of the journal, while steps follow each other and while one takes its time.
 const READ: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(50);
 /// Within that it is this part of the time since the journal last grew.
@@ -34,9 +33,11 @@ const AWAY: Duration = Duration::from_secs(10);
 /// How often in a row it may end without a decision before whoever follows is told.
 const CRASHES: u32 = 3;
 
-/// Starts the worker of an app. One that ended already by then has told in the journal how.
-pub async fn start_worker(systemd: &Systemd, app: &AppName) -> eyre::Result<()> {
-    systemd.launch(&UnitName::switch(app), START).await
+/// Opens the switch that was planned, and follows it.
+pub async fn open(context: &Context, opening: Opening, plan: &Plan, watch: Watch) -> eyre::Result<Exit> {
+    let why = "the switch gets its worker first";
+    let systemd = Signals::hold()?.finish(opening.commit(context, plan), why).await?;
+    report(context, &systemd, &plan.app, &plan.switch, watch).await
 }
 
 /// Follows a switch to its end, says how it went, and turns that into the exit code.

@@ -1,19 +1,17 @@
 //! `bgctl install`: write an app's unit and site, and create its cursor.
 
-use camino::Utf8PathBuf;
-use eyre::WrapErr as _;
 use similar::TextDiff;
 
 use crate::config;
 use crate::host::systemd::Systemd;
 use crate::model::{App, Settings, sealed};
+use crate::ops::context::{Context, require_root};
 use crate::ops::install::{self, Change, Failed, Files, Put};
+use crate::ops::lock::{lock, refuse_open_switch};
 use crate::state::known;
 use crate::store::Store;
 
 use super::args;
-use super::context::{Context, require_root};
-use super::opening::{lock, refuse_open_switch};
 use super::output;
 use super::report::{Ends, Exit};
 use super::signals::Signals;
@@ -27,7 +25,7 @@ pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> 
         require_root("install")?;
     }
     let files = || -> eyre::Result<Files> {
-        let files = Files::of(&app, &manifest, &settings, &context.layout, &program()?)?;
+        let files = Files::of(&app, &manifest, &settings, &context.layout, &install::program()?)?;
         files.refuse_foreign(&app.name)?;
         let is_itself = verb.manifest.canonicalize().ok() == files.manifest.path.canonicalize().ok();
         install::refuse_edited(&context.layout, &app.name, &manifest, is_itself)?;
@@ -42,12 +40,6 @@ pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> 
     let why = "finishing first: half an installation would be left";
     let work = on_host(context, &app, &settings, files);
     Signals::hold()?.finish(work, why).await
-}
-
-/// The program as the units call it.
-pub fn program() -> eyre::Result<Utf8PathBuf> {
-    let path = std::env::current_exe().wrap_err("cannot find out where bgctl is")?;
-    Utf8PathBuf::from_path_buf(path).map_err(|path| eyre::eyre!("cannot use {}: it is not UTF-8", path.display()))
 }
 
 fn dry_run(files: &Files) -> Exit {

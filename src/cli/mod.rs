@@ -3,12 +3,10 @@
 mod abort;
 mod args;
 mod completions;
-mod context;
 mod follow;
 mod install;
 mod man;
 mod migrate;
-mod opening;
 mod output;
 mod probe;
 mod pull;
@@ -22,6 +20,8 @@ mod status;
 mod steps;
 mod switch;
 mod uninstall;
+
+use crate::ops::context::Context;
 
 pub use args::{Arguments, Verb};
 pub use report::{Exit, exit_code};
@@ -47,7 +47,7 @@ pub fn log(arguments: &Arguments) {
 
 /// Runs the verb. Fails with an error for [`exit_code`].
 pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
-    let context = context::Context::new(&arguments);
+    let context = Context::new(arguments.root, arguments.config);
     match arguments.verb {
         Verb::Install(verb) => install::run(&context, &verb).await,
         Verb::Switch(verb) => Box::pin(switch::run(&context, verb)).await,

@@ -8,13 +8,13 @@ use rustix::process::Pid;
 use crate::host::connections;
 use crate::host::{probe, process, tell};
 use crate::model::{Color, HealthCheck, Hinted};
+use crate::ops::context::Context;
 use crate::proxy::nginx;
 use crate::runtime::docker::Docker;
 use crate::state::pins;
 use crate::state::releases::Releases;
 
 use super::args;
-use super::context::Context;
 use super::output;
 use super::report::{Ends, Exit};
 

@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use crate::drift::{self, Difference, Facts, Repair, SwitchFact};
 use crate::model::{AppName, Hint as _, Unreadable};
+use crate::ops::context::Context;
 use crate::ops::install::{self, Files};
+use crate::ops::lock::lock;
 use crate::ops::machine::Machine;
 use crate::plan::Refusal;
 
 use super::args;
-use super::context::Context;
-use super::install::program;
-use super::opening::lock;
 use super::output;
 use super::report::{self, Exit};
 use super::signals::Signals;
@@ -68,7 +67,7 @@ async fn installed(context: &Context, name: &AppName) -> eyre::Result<(Machine, 
             Err(error)
         }
     })?;
-    let files = Files::installed(&app, &context.settings()?, &context.layout, &program()?)?;
+    let files = Files::installed(&app, &context.settings()?, &context.layout, &install::program()?)?;
     Ok((context.machine(app).await?, files))
 }
 
@@ -76,7 +75,7 @@ async fn installed(context: &Context, name: &AppName) -> eyre::Result<(Machine, 
 async fn what_is_left(context: &Context, name: &AppName, machine: &Machine) -> eyre::Result<Vec<Difference>> {
     let (app, settings, since) = (context.app(name)?, context.settings()?, Instant::now());
     loop {
-        let files = Files::installed(&app, &settings, &context.layout, &program()?)?;
+        let files = Files::installed(&app, &settings, &context.layout, &install::program()?)?;
         let left = drift::differences(&machine.facts(&files).await?);
         if drift::repairs(&left).is_empty() || since.elapsed() > SEEN {
             return Ok(left);

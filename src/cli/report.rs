@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::config::env_file::EnvFileError;
 use crate::engine::Outcome;
 use crate::model::{Hinted, Invalid};
+use crate::ops::lock::Busy;
 use crate::plan::Refusal;
 
 use super::output;
@@ -41,11 +42,6 @@ impl From<Outcome> for Exit {
         }
     }
 }
-
-/// Something else holds the app's lock.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Busy(pub String);
 
 /// An error that ends the program with an exit code of its own.
 #[derive(Debug, thiserror::Error)]

@@ -1,10 +1,11 @@
 //! `bgctl resume`: resume a switch that is stuck, or has no worker.
 
 use crate::host::systemd::Systemd;
+use crate::ops::context::Context;
+use crate::ops::worker;
 use crate::state::switches::Switches;
 
 use super::args;
-use super::context::Context;
 use super::report::Exit;
 use super::signals::Signals;
 use super::{follow, output};
@@ -24,7 +25,7 @@ pub async fn run(context: &Context, verb: &args::Resume) -> eyre::Result<Exit> {
     // One that cannot be read would end a worker at once, again and again.
     switches.read(&id)?;
     let systemd = Systemd::connect().await?;
-    let start = follow::start_worker(&systemd, &verb.app);
+    let start = worker::start(&systemd, &verb.app);
     Signals::hold()?
         .finish(start, "the switch gets its worker first")
         .await?;

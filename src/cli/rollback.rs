@@ -1,13 +1,16 @@
 //! `bgctl rollback`: make an earlier release active again.
 
 use crate::model::{AppName, Artifact, Hint as _, Hinted, Release};
+use crate::ops::context::Context;
+use crate::ops::lock::{Busy, Locked};
+use crate::ops::opening::Opening;
 use crate::plan::{self, Plan, Refusal, Verb};
 
 use super::args;
-use super::context::Context;
-use super::opening::{Locked, Opening};
+use super::follow;
+use super::output;
 use super::pull;
-use super::report::{Busy, Exit};
+use super::report::Exit;
 
 /// Plans it, and lets the worker do it.
 pub async fn run(context: &Context, verb: &args::Rollback) -> eyre::Result<Exit> {
@@ -16,12 +19,12 @@ pub async fn run(context: &Context, verb: &args::Rollback) -> eyre::Result<Exit>
     let opening = if verb.local {
         Opening::begin_locally(context, locked).await?
     } else {
-        let begun = Opening::begin(context, locked, Verb::Rollback, verb.to.clone()).await;
+        let begun = Opening::begin(context, locked, Verb::Rollback, verb.to.clone(), output::warning).await;
         begun.map_err(|error| offer_local(context, &verb.app, error))?
     };
     let plan = opening.leased(make_plan(context, verb, &opening)).await;
     let plan = opening.planned(plan).await?;
-    opening.commit(context, &plan, verb.watch).await
+    follow::open(context, opening, &plan, verb.watch).await
 }
 
 async fn make_plan(context: &Context, verb: &args::Rollback, opening: &Opening) -> eyre::Result<Plan> {

@@ -7,12 +7,14 @@ use crate::host::systemd::Systemd;
 use crate::model::{
     App, AppName, Hinted, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, Runtime, check_program,
 };
+use crate::ops::context::Context;
+use crate::ops::lock::Locked;
+use crate::ops::opening::Opening;
 use crate::plan::{self, Plan, Verb};
 use crate::state::switches::Switches;
 
 use super::args;
-use super::context::Context;
-use super::opening::{Locked, Opening};
+use super::output;
 use super::report::Exit;
 use super::{follow, pull};
 
@@ -36,7 +38,7 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
         .unwrap_or_default();
     let pinned = pin(context, app, verb.image, verb.exec).await?;
 
-    let opening = Opening::begin(context, locked, Verb::Switch, verb.release.clone()).await?;
+    let opening = Opening::begin(context, locked, Verb::Switch, verb.release.clone(), output::warning).await?;
     let id = verb.release.unwrap_or_else(|| next_release(opening.observed()));
     let planned = || -> eyre::Result<Plan> {
         let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
@@ -45,7 +47,7 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
         Ok(plan)
     };
     let plan = opening.planned(planned()).await?;
-    opening.commit(context, &plan, verb.watch).await
+    follow::open(context, opening, &plan, verb.watch).await
 }
 
 /// What is to run, pinned.

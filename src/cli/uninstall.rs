@@ -4,12 +4,13 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use crate::files;
 use crate::model::{AppName, Color, Hinted, Settings, StoreSettings};
+use crate::ops::context::Context;
 use crate::ops::install::{self, Files, Remove};
+use crate::ops::lock::{lock, refuse_open_switch};
+use crate::ops::opening::{busy, own_lease};
 
 use super::args;
-use super::context::Context;
-use super::install::{explain, program};
-use super::opening::{busy, lock, own_lease, refuse_open_switch};
+use super::install::explain;
 use super::output;
 use super::report::Exit;
 use super::signals::Signals;
@@ -25,7 +26,7 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
     refuse_open_switch(context, &verb.app, "uninstall")?;
     let app = context.app(&verb.app)?;
     let manifest = files::read(&layout.manifest(&app.name))?.unwrap_or_default();
-    let written = Files::of(&app, &manifest, &settings, layout, &program()?)?;
+    let written = Files::of(&app, &manifest, &settings, layout, &install::program()?)?;
     written.refuse_kept(&app.name, &layout.template_unit(&app.name))?;
     let machine = context.machine(app.clone()).await?;
     // Whether the store can be reached is found out while nothing has changed yet.

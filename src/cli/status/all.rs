@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::cli::context::Context;
 use crate::cli::output;
 use crate::cli::report::Exit;
 use crate::host::systemd::Systemd;
 use crate::model::{ActiveState, AppName, Color, Cursor, ReleaseId, SwitchId, UnitName};
+use crate::ops::context::Context;
 use crate::ops::install::{self, installed};
 use crate::ops::machine;
 use crate::proxy::nginx;

@@ -3,8 +3,9 @@
 mod all;
 mod one;
 
+use crate::ops::context::{Context, require_root};
+
 use super::args;
-use super::context::{Context, require_root};
 use super::report::Exit;
 
 /// One app in full, or all in a line each.

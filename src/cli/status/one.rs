@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::context::Context;
-use crate::cli::install::program;
 use crate::cli::output;
 use crate::cli::report::Exit;
 use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact};
@@ -18,7 +16,8 @@ use crate::journal::StepState;
 use crate::model::{
     ActiveState, App, Color, Cursor, Known, Lease, Port, ReleaseId, Revision, Runtime, Settings, SwitchId, UnitFile,
 };
-use crate::ops::install::Files;
+use crate::ops::context::Context;
+use crate::ops::install::{self, Files};
 use crate::runtime::docker::Docker;
 use crate::state::switches::Switches;
 
@@ -115,7 +114,7 @@ pub async fn run(context: &Context, app: App, json: bool) -> eyre::Result<Exit> 
 
 async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
     let (layout, settings) = (&context.layout, context.settings()?);
-    let files = Files::installed(&app, &settings, layout, &program()?)?;
+    let files = Files::installed(&app, &settings, layout, &install::program()?)?;
     let machine = context.machine(app.clone()).await?;
     let systemd = machine.systemd();
     let facts = machine.facts(&files).await?;

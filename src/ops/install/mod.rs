@@ -5,6 +5,9 @@ mod put;
 mod remove;
 mod rendered;
 
+use camino::Utf8PathBuf;
+use eyre::WrapErr as _;
+
 use crate::config;
 use crate::files;
 use crate::host::layout::Layout;
@@ -25,6 +28,12 @@ pub enum Failed {
     Undone(eyre::Report),
     /// It is done in part. The same command again does the rest.
     HalfDone(eyre::Report),
+}
+
+/// The program as the units call it.
+pub fn program() -> eyre::Result<Utf8PathBuf> {
+    let path = std::env::current_exe().wrap_err("cannot find out where bgctl is")?;
+    Utf8PathBuf::from_path_buf(path).map_err(|path| eyre::eyre!("cannot use {}: it is not UTF-8", path.display()))
 }
 
 /// The apps that are installed, by name.

@@ -1,4 +1,4 @@
-//! What every verb starts from: the host's paths and settings, and who runs it.
+//! What every use case starts from: the host's paths and settings, and who runs it.
 
 use std::sync::OnceLock;
 
@@ -7,13 +7,12 @@ use camino::Utf8PathBuf;
 use crate::config;
 use crate::host::layout::Layout;
 use crate::model::{App, AppName, Hinted, Settings};
-use crate::ops::install;
-use crate::ops::machine::Machine;
 use crate::plan::Refusal;
 
-use super::args::Arguments;
+use super::install;
+use super::machine::Machine;
 
-/// What every verb starts from.
+/// What every use case starts from.
 #[derive(Debug)]
 pub struct Context {
     /// Where things stand on this host.
@@ -24,13 +23,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// From the command line.
-    pub fn new(arguments: &Arguments) -> Self {
+    /// For the host below `root`; its settings are in `settings_file`, or in the usual place.
+    pub fn new(root: Utf8PathBuf, settings_file: Option<Utf8PathBuf>) -> Self {
         Self {
-            layout: Layout::new(arguments.root.clone()),
-            settings_file: arguments.config.clone(),
+            is_host: root == "/",
+            layout: Layout::new(root),
+            settings_file,
             settings: OnceLock::new(),
-            is_host: arguments.root == "/",
         }
     }
 

@@ -1,0 +1,197 @@
+//! The worker: carries the open switch of an app out, in `bgctl-switch@APP.service`.
+
+use std::time::Duration;
+
+use eyre::WrapErr as _;
+
+use crate::engine::{self, Effects as _, Outcome};
+use crate::files;
+use crate::host::boot_id;
+use crate::host::command::Command;
+use crate::host::systemd::Systemd;
+use crate::journal::Event;
+use crate::model::{App, AppName, Color, SwitchId, UnitName};
+use crate::proxy::nginx::{self, route};
+use crate::state::deferred;
+use crate::state::pins;
+use crate::state::releases::Releases;
+use crate::state::switches::Switches;
+
+use super::context::Context;
+use super::install::program;
+use super::leftovers;
+use super::lock::Busy;
+use super::machine::{Published, lease_of};
+use super::opening::overruled;
+
+/// How long the worker may take to say that it is there.
+const START: Duration = Duration::from_secs(30);
+/// How often the store is asked whether it is back, and how often it is looked whether a switch was opened meanwhile.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How long nginx may take to read the site of an app anew.
+const MIGRATION: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Starts the worker of an app. One that ended already by then has written into the journal how.
+pub async fn start(systemd: &Systemd, app: &AppName) -> eyre::Result<()> {
+    systemd.launch(&UnitName::switch(app), START).await
+}
+
+/// Runs the open switch from where it is, and returns how it ended. If none is open, publishes the moves of the cursor that were
+/// deferred. `None` if there was no switch to run. Errors with [`Busy`] if another worker runs it; with anything else if another
+/// worker may succeed. `warn` is told what an operator should know.
+pub async fn run(context: &Context, app: &AppName, warn: &impl Fn(&str)) -> eyre::Result<Option<Outcome>> {
+    let switches = Switches::new(&context.layout, app);
+    let deferred = deferred::Journal::new(&context.layout, app);
+    let mut ended = None;
+    loop {
+        if let Some(id) = switches.open_id()? {
+            ended = take_up(context, app, &switches, &id, warn).await?;
+        } else if deferred.read()?.is_some() {
+            tokio::select! {
+                published = publish(context, app, warn) => published?,
+                () = opened(&switches) => {}
+            }
+        } else {
+            return Ok(ended);
+        }
+        if ended == Some(Outcome::Stuck) {
+            return Ok(ended);
+        }
+    }
+}
+
+async fn take_up(
+    context: &Context,
+    app: &AppName,
+    switches: &Switches,
+    id: &SwitchId,
+    warn: &impl Fn(&str),
+) -> eyre::Result<Option<Outcome>> {
+    let Some(_lock) = files::Lock::try_take(&switches.path(id))? else {
+        return Err(Busy(format!("cannot run switch {id} of {app}: another worker runs it")).into());
+    };
+    // It was closed meanwhile, and nothing of it was begun.
+    if switches.open_id()?.as_ref() != Some(id) {
+        return Ok(None);
+    }
+    carry_out(context, app, switches, id, warn).await.map(Some)
+}
+
+async fn carry_out(
+    context: &Context,
+    app: &AppName,
+    switches: &Switches,
+    id: &SwitchId,
+    warn: &impl Fn(&str),
+) -> eyre::Result<Outcome> {
+    let (mut record, log) = switches.resume(id)?;
+    let app = context.app(app)?;
+    migrate(context, &app).await?;
+    if record.is_of_0_1_0() {
+        let release = Releases::new(&context.layout, &app.name).read(&record.head.plan.release)?;
+        record.head.plan.complete(&app, &release);
+    }
+    let plan = &record.head.plan;
+    let mut machine = context.machine(app.clone()).await?.with_log(log);
+    let mut events: Vec<_> = record.events().cloned().collect();
+    let boot = boot_id(machine.systemd()).await?;
+    events.push(machine.record(Event::Resumed { boot })?.event);
+    if switches.is_to_be_aborted(id)? && record.can_be_rolled_back() && !events.contains(&Event::AbortRequested) {
+        events.push(machine.record(Event::AbortRequested)?.event);
+    }
+    // Whoever started this unit waits for a worker that has begun, not for the end of the switch.
+    sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
+    let keeper = machine.keeper(lease_of(plan));
+    let outcome = tokio::select! {
+        outcome = engine::run(plan, events, &mut machine) => outcome?,
+        never = keeper => match never {},
+    };
+    // Who is told that it has ended may begin on another host at once.
+    machine.release_lease().await;
+    // While the switch is open: what a worker leaves that is killed here is put away by the next one.
+    machine.remember();
+    match outcome {
+        Outcome::Done | Outcome::RolledBack => close(context, &app, switches, warn)?,
+        Outcome::Stuck => {}
+    }
+    Ok(outcome)
+}
+
+/// An app of bgctl 0.1.0 gets its route before its switch continues. This unit may not do what nginx's test needs (mount, and
+/// bind the ports of its sites), so it is done beside it.
+async fn migrate(context: &Context, app: &App) -> eyre::Result<()> {
+    let has_route = route::read(&context.layout.route_dir(&app.name))?.is_some();
+    if has_route || nginx::current_route(&context.layout, &app.name)?.is_none() {
+        return Ok(());
+    }
+    let program = program()?;
+    let arguments = [
+        "--quiet",
+        "--wait",
+        "--collect",
+        "--pipe",
+        "--",
+        program.as_str(),
+        "migrate",
+        app.name.as_str(),
+    ];
+    let migrated = Command::new("systemd-run", arguments, MIGRATION).run().await;
+    migrated
+        .map(drop)
+        .wrap_err("cannot give the app, which bgctl 0.1.0 installed, its route")
+}
+
+/// Asks the store until it answers.
+async fn publish(context: &Context, app: &AppName, warn: &impl Fn(&str)) -> eyre::Result<()> {
+    let machine = context.machine(context.app(app)?).await?;
+    sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
+    machine.announce("waits for the store, to move the cursor in it");
+    let mut is_told = false;
+    loop {
+        match machine.publish().await {
+            Ok(None) => {}
+            Ok(Some(Published::Moved(cursor))) => tracing::info!("the store says now {:?}", cursor.active),
+            Ok(Some(Published::Overruled(_))) => warn(&overruled(app)),
+            Err(error) => {
+                if !is_told {
+                    warn(&format!("{error:#}; it is asked again until it answers"));
+                }
+                is_told = true;
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        }
+        return Ok(());
+    }
+}
+
+/// Waits until a switch is opened.
+async fn opened(switches: &Switches) {
+    while matches!(switches.open_id(), Ok(None)) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Tidies up, as far as that can be done, and closes the switch.
+fn close(context: &Context, app: &App, switches: &Switches, warn: &impl Fn(&str)) -> eyre::Result<()> {
+    for tidied in [
+        leftovers::sweep_state(&context.layout, &app.name),
+        prune(context, app, switches),
+    ] {
+        if let Err(error) = tidied {
+            warn(&format!("{error:#}"));
+        }
+    }
+    switches.close()
+}
+
+/// Forgets the releases that no switch on record is about, and that no color would run.
+fn prune(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
+    let mut keep = switches.releases()?;
+    for color in Color::BOTH {
+        keep.extend(pins::pinned(&context.layout, &app.name, *app.ports.get(color))?);
+    }
+    // As long as this one is open nobody puts another release on record.
+    Releases::new(&context.layout, &app.name).prune(&keep)
+}
