@@ -185,6 +185,7 @@ fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_sam
         3,
         || drop(host.succeed(uninstall)),
         |_, told| {
+            host.succeed("nginx -t -q");
             let again = host.run(&install);
             assert_eq!(again.status, 0, "{told}: {again:?}");
             let status = app.status();
@@ -202,6 +203,7 @@ fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_sam
         3,
         || drop(host.succeed(&install)),
         |_, told| {
+            host.succeed("nginx -t -q");
             let again = host.run(&format!("test ! -e /etc/bgctl/apps/shop.toml || {uninstall}"));
             assert_eq!(again.status, 0, "{told}: {again:?}");
             let left = "find /var/lib/bgctl /etc/bgctl/apps /etc/nginx /etc/systemd/system -name '*shop*' -o -name '.*.[0-9]*-[0-9]*'";
@@ -237,6 +239,7 @@ fn a_changed_app_whose_installation_is_killed_in_the_middle_is_what_the_same_aga
             is_answered(200, "as it was");
         },
         |_, told| {
+            host.succeed("nginx -t -q");
             let again = host.run(&install);
             assert_eq!(again.status, 0, "{told}: {again:?}");
             is_answered(413, told);

@@ -172,7 +172,7 @@ fn questions_of_bgctl_are_answered_on_the_loopback_port_alone() {
     assert!(ask("/route").ends_with("\r\n\r\nnone none0\n"), "{}", ask("/route"));
     app.switch("p1");
     assert!(ask("/route").ends_with("\r\n\r\nblue blue\n"), "{}", ask("/route"));
-    for path in ["/health", "/health/body"] {
+    for path in ["/health", "/health/held"] {
         let health = ask(path);
         assert!(
             health.starts_with("http/1.1 200") && health.contains("x-bgctl-upstream: 127.0.0.1:9204"),

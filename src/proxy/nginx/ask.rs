@@ -20,23 +20,23 @@ const CANNOT_LOOK: &str =
 /// The time between two questions.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The two ways that a request can take through a site; see [`route`].
+/// The two ways by which nginx finds the color for a request; see [`route`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// That of a request without a body.
-    Plain,
-    /// That of a request with one.
-    Body,
+    /// For one that is sent in the millisecond in which it came.
+    AtOnce,
+    /// For one that was held before it could be sent.
+    Held,
 }
 
 impl Way {
     /// Both.
-    pub const BOTH: [Self; 2] = [Self::Plain, Self::Body];
+    pub const BOTH: [Self; 2] = [Self::AtOnce, Self::Held];
 
     fn health_path(self) -> &'static str {
         match self {
-            Self::Plain => "/health",
-            Self::Body => "/health/body",
+            Self::AtOnce => "/health",
+            Self::Held => "/health/held",
         }
     }
 }
@@ -44,8 +44,8 @@ impl Way {
 impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Plain => "without a body",
-            Self::Body => "with a body",
+            Self::AtOnce => "that are sent at once",
+            Self::Held => "that were held",
         })
     }
 }
@@ -68,8 +68,8 @@ pub struct Answered {
     pub version: Option<String>,
 }
 
-/// What nginx says of an app's site. Errors where it does not answer, something else answers, or it would send requests with a
-/// body elsewhere than those without.
+/// What nginx says of an app's site. Errors where it does not answer, something else answers, or it would send requests that were
+/// held elsewhere than others.
 pub async fn ask(app: &AppName, control_port: Port) -> eyre::Result<Answered> {
     let ask = async {
         let answer = get(app, control_port, "/route", ASK).await?;
@@ -105,8 +105,8 @@ pub async fn health(app: &AppName, control_port: Port, way: Way, timeout: Durati
         .wrap_err_with(|| format!("cannot ask for the health of {app} through nginx on 127.0.0.1:{control_port}"))
 }
 
-/// Errors where nginx chooses servers by another hash than the one that the keys of routes are made for: requests with a body
-/// would go to the wrong color.
+/// Errors where nginx chooses servers by another hash than the one that the keys of routes are made for: requests would go to the
+/// wrong color.
 pub(super) async fn check_hash(control_port: Port) -> eyre::Result<()> {
     for (route, server) in [Route::ALL[1], Route::ALL[2], Route::None].into_iter().zip(1..) {
         let path = format!("/.bgctl/hash?key={}", route::key(route));

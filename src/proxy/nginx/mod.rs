@@ -36,6 +36,9 @@ pub fn current_route(layout: &Layout, app: &AppName) -> eyre::Result<Option<Rout
 /// How long a check of the configuration, or its reload, may take.
 const CHECK: Duration = Duration::from_secs(60);
 
+/// Nothing is left that would show it.
+const NOT_IN_PLACE: &str = "correct the file or the setting that it names, then try again";
+
 /// How long a reloaded nginx may take to answer as its new site says.
 const PROOF: Duration = Duration::from_secs(10);
 
@@ -165,7 +168,7 @@ impl Nginx {
                 Err(error) => error,
             },
             Err(failed) => match self.test().await {
-                Ok(_) => refused(&failed),
+                Ok(_) => refused(&failed, NOT_IN_PLACE.to_owned()),
                 Err(error) => {
                     let report = format!("{what}: nginx refuses its configuration without it as well: {error:#}");
                     return Err(hinted_as(&error, eyre::eyre!(report)));
@@ -183,7 +186,7 @@ impl Nginx {
             .split_first()
             .ok_or_else(|| eyre::eyre!("cannot check nginx's configuration: no command is set for it"))?;
         let said = Command::new(program, arguments, CHECK).run().await;
-        Ok(warnings(&said.map_err(|failed| refused(&failed))?))
+        Ok(warnings(&said.map_err(|failed| refused(&failed, format!("`{}` shows it", failed.command)))?))
     }
 
     /// Tells the processes of this nginx from others. Where none is called nginx, it is not known what nginx is here, and every
@@ -265,16 +268,13 @@ fn hinted_as(error: &eyre::Report, report: eyre::Report) -> eyre::Report {
     Hinted::from(report, hint).with_details(details).into()
 }
 
-fn refused(failed: &Failed) -> eyre::Report {
+/// `hint` is what can be done about it.
+fn refused(failed: &Failed, hint: String) -> eyre::Report {
     let lines = failed.lines();
     let reason = lines.iter().find(|line| line.contains("[emerg]")).or(lines.last());
     let reason = reason.map_or(failed.how.as_str(), |line| message(line));
-    Hinted::new(
-        format!("nginx refuses its configuration: {reason}"),
-        format!("`{}` shows it", failed.command),
-    )
-    .with_details(lines)
-    .into()
+    let report = Hinted::new(format!("nginx refuses its configuration: {reason}"), hint);
+    report.with_details(lines).into()
 }
 
 /// What a line of nginx says, without what stands before: `nginx: [emerg] ...` or `DATE TIME [emerg] PID#TID: ...`.
@@ -360,7 +360,7 @@ mod tests {
                     .into(),
             },
         };
-        let report = refused(&failed);
+        let report = refused(&failed, NOT_IN_PLACE.to_owned());
         assert_eq!(
             report.to_string(),
             "nginx refuses its configuration: unknown directive \"x\" in /etc/nginx/sites-enabled/shop.conf:3"

@@ -8,8 +8,9 @@
 //!     to.none/none, green    green: see templates/app.conf
 //! ```
 //!
-//! A request without a body goes where `active/green` says when its headers have come. For one with a body nginx asks for a
-//! key when it connects: the link, resolved (`$realpath_root`), whose ending [`key`] turns into one of three words.
+//! nginx chooses the color by the hash of a key, one of three words ([`key`]), when it connects. For a request that is sent in the
+//! millisecond in which it came, the word is what `active/green` said then, which costs one stat(2). For one that was held (by its
+//! own body, a limit, or a check of access) nginx resolves the link then (`$realpath_root`), and its ending tells the word.
 
 use camino::Utf8Path;
 use eyre::WrapErr as _;
