@@ -65,7 +65,7 @@ fn a_worker_killed_while_the_old_color_drains_is_followed_by_another() {
 #[test]
 fn workers_killed_again_and_again_still_bring_the_switch_to_its_end() {
     let host = Host::with_programs();
-    let app = App::program(&host, "kmany", 9160).set("bake.duration", "1s").install();
+    let app = App::program(&host, "kmany", 9160).set("bake.duration", "8s").install();
     app.bgctl("switch", "--release p1").expect(0);
     let load = Load::on(&app);
     let client = host.spawn("bgctl switch kmany --release p2 --json");

@@ -34,7 +34,7 @@ fn an_app_that_was_never_switched_is_answered_for_with_503() {
     let answer = app.get("/anything");
     assert_eq!(answer.status, 503);
     assert!(answer.header("content-type").starts_with("text/plain"), "{answer:?}");
-    assert!(answer.body.contains("never"), "{answer:?}");
+    assert_eq!(answer.body, "No release of this app is active yet.\n");
     assert_has_lines(&keys(&app), &["/never/instance none"]);
     assert_eq!(
         (app.unit_state("blue"), app.unit_state("green")),

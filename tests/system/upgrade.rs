@@ -82,7 +82,7 @@ fn switches_that_0_1_0_opened_come_to_their_end() {
     ] {
         host.succeed("rm -f /run/go");
         let app = shop(&host, case, "shop@9001 shop@9002");
-        let load = Load::on(&app);
+        let load = Load::with(&app, &["--no-keep-alive"]);
         host.succeed("systemctl start --no-block bgctl-switch@shop");
         if case == "verify" {
             app.wait_for_step("verify");

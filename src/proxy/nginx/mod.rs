@@ -186,7 +186,9 @@ impl Nginx {
             .split_first()
             .ok_or_else(|| eyre::eyre!("cannot check nginx's configuration: no command is set for it"))?;
         let said = Command::new(program, arguments, CHECK).run().await;
-        Ok(warnings(&said.map_err(|failed| refused(&failed, format!("`{}` shows it", failed.command)))?))
+        Ok(warnings(&said.map_err(|failed| {
+            refused(&failed, format!("`{}` shows it", failed.command))
+        })?))
     }
 
     /// Tells the processes of this nginx from others. Where none is called nginx, it is not known what nginx is here, and every

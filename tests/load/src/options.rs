@@ -26,6 +26,9 @@ pub struct Options {
     /// Requests a second over all connections; 0: each connection sends as soon as it has an answer
     #[arg(long, value_name = "RPS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub rate: u32,
+    /// Each short request on a connection of its own: a reload of nginx may close one that is kept while a request is on its way
+    #[arg(long)]
+    pub no_keep_alive: bool,
     /// Part of the requests that are POST, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
     pub post_share: f64,

@@ -1,4 +1,4 @@
-//! A keep-alive connection with one short request after the other.
+//! One short request after the other, on a keep-alive connection or each on one of its own.
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,9 @@ pub async fn work(run: &Run) {
         if !request(run, &mut connection, ticket, from).await {
             connection = None;
             tokio::time::sleep(DOWN).await;
+        }
+        if run.options.no_keep_alive {
+            connection = None;
         }
     }
 }
