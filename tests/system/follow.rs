@@ -200,7 +200,7 @@ fn status_follows_a_release_from_color_to_color() {
         (&"idle".into(), &"inactive".into(), &false.into())
     );
 
-    // For people, and for those who are not root.
+    // For people.
     let text = app.bgctl("status", "").expect(0).stdout;
     assert!(
         text.contains("green with v2") && text.contains("shown@9147.service"),
@@ -212,7 +212,8 @@ fn status_follows_a_release_from_color_to_color() {
             .any(|line| line.starts_with("shown ") && line.contains("v2")),
         "{all}"
     );
-    host.succeed("runuser -u nobody -- bgctl status");
+    let nobody = host.fail("runuser -u nobody -- bgctl status");
+    assert!(nobody.stderr.contains("hint: sudo bgctl status"), "{nobody:?}");
 
     // What does not agree is told.
     host.succeed("ln -sfn to.blue /var/lib/bgctl-routes/shown/active");
