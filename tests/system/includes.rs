@@ -102,7 +102,7 @@ fn a_site_that_nginx_refuses_never_lies_where_nginx_would_read_it() {
     let install = || {
         let _stir = host.stir();
         let traced =
-            "strace -f -qq -e trace=openat,rename,renameat,renameat2,link,linkat,symlinkat -o /run/broken.trace";
+            "strace -f -y -qq -e trace=openat,rename,renameat,renameat2,link,linkat,symlinkat -o /run/broken.trace";
         let output = host.run(&format!("{traced} bgctl install {}", app.manifest()));
         let written = host
             .run("grep sites-enabled /run/broken.trace | grep -v O_RDONLY")
@@ -119,5 +119,5 @@ fn a_site_that_nginx_refuses_never_lies_where_nginx_would_read_it() {
     host.succeed("rm /etc/nginx/broken.d/own.conf");
     let (installed, written) = install();
     assert_eq!(installed.status, 0, "{installed:?}");
-    assert!(written.contains("sites-enabled/broken.conf"), "{written}");
+    assert!(written.contains("broken.conf"), "{written}");
 }

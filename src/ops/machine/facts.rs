@@ -78,7 +78,7 @@ impl Machine {
         })
     }
 
-    /// Where nginx sends requests, and whether a route says so. Without one it sends requests without a body to blue, and a site
+    /// Where nginx sends requests, and whether a route says so. Without one it sends requests that were not held to blue, and a site
     /// of bgctl 0.1.0 has its own way.
     fn route_fact(&self) -> eyre::Result<(Route, bool)> {
         let route = nginx::current_route(&self.layout, &self.app.name)?;
