@@ -19,7 +19,7 @@ pub struct SiteHost<'a> {
 }
 
 /// The statuses that nginx answers by itself in `location /`, and that an operator may have pages for.
-const ERROR_PAGES: [u16; 9] = [400, 401, 403, 408, 413, 429, 500, 503, 504];
+const ERROR_PAGES: [u16; 7] = [401, 403, 413, 429, 500, 503, 504];
 
 /// `templates/app.conf`.
 #[derive(Debug, Template)]
@@ -39,7 +39,7 @@ pub struct Site<'a> {
     max_body_size: u64,
     read_timeout: String,
     send_timeout: String,
-    error_pages: [u16; 9],
+    error_pages: [u16; 7],
     health_path: Option<&'a str>,
     include: &'a str,
     /// What nginx tells of which text it has read; empty while that is not known.

@@ -169,7 +169,7 @@ fn questions_of_bgctl_are_answered_on_the_loopback_port_alone() {
         let ask = format!("curl -s -D - -H 'Host: inner.bgctl' http://127.0.0.1:7390{path}");
         host.run(&ask).stdout.to_lowercase()
     };
-    assert!(ask("/route").ends_with("\r\n\r\nnone none0\n"), "{}", ask("/route"));
+    assert!(ask("/route").ends_with("\r\n\r\ngreen none0\n"), "{}", ask("/route"));
     app.switch("p1");
     assert!(ask("/route").ends_with("\r\n\r\nblue blue\n"), "{}", ask("/route"));
     for path in ["/health", "/health/held"] {

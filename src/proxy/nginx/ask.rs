@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::{Proof, route};
 use crate::host::http::{self, Answer};
-use crate::model::{AppName, Hinted, Port, Route};
+use crate::model::{AppName, Color, Hinted, Port, Route};
 
 /// How long nginx may take to say where it sends requests.
 const ASK: Duration = Duration::from_secs(5);
@@ -73,21 +73,23 @@ pub struct Answered {
 pub async fn ask(app: &AppName, control_port: Port) -> eyre::Result<Answered> {
     let ask = async {
         let answer = get(app, control_port, "/route", ASK).await?;
-        let (text, key) = answer.body.trim().split_once(' ').unwrap_or_default();
-        let route = match Route::parse(text) {
-            Ok(route) if answer.status.is_success() => route,
-            _ => return Err(eyre::Report::new(Hinted::new("nginx finds no route", CANNOT_LOOK))),
-        };
+        let route = told(answer.body.trim()).filter(|_| answer.status.is_success());
+        let route = route.ok_or_else(|| Hinted::new("nginx finds no route", CANNOT_LOOK))?;
         let version = header(&answer, "x-bgctl-site").map(str::to_owned);
-        // The link may have been replaced between the two looks that nginx takes.
-        if key != route::key(route) && !Route::ALL.iter().any(|route| key == route::key(*route)) {
-            let message = format!("nginx resolves the link of the route to something else (its key is {key:?})");
-            return Err(Hinted::new(message, format!("bgctl repair {app}")).into());
-        }
-        Ok(Answered { route, version })
+        eyre::Ok(Answered { route, version })
     };
     ask.await
         .wrap_err_with(|| format!("cannot ask nginx on 127.0.0.1:{control_port} where it sends the requests of {app}"))
+}
+
+/// The route by what a site says of it: the color that is seen for requests that are sent at once, and the key that the link
+/// resolves to. Where these differ the link was replaced after the first look. Returns `None` where nginx finds no link, or the
+/// text is another.
+fn told(text: &str) -> Option<Route> {
+    let (seen, key) = text.split_once(' ')?;
+    let route = Route::ALL.into_iter().find(|route| key == route::key(*route))?;
+    // Where no release is active green is seen, see `route::make`.
+    (route != Route::None || seen == Color::Green.as_str()).then_some(route)
 }
 
 /// What the health path of the app answers through nginx, by one of the ways, within `timeout`. Errors where nginx gives no
@@ -186,6 +188,18 @@ mod tests {
     use hyper::header::{HeaderMap, HeaderName};
 
     use super::*;
+
+    #[test]
+    fn routes_are_told_by_what_is_seen_and_by_what_the_link_resolves_to() {
+        let (blue, green) = (Color::Blue.into(), Color::Green.into());
+        assert_eq!(told("blue blue"), Some(blue));
+        assert_eq!(told("green green0"), Some(green));
+        assert_eq!(told("green none0"), Some(Route::None));
+        assert_eq!((told("blue green0"), told("green blue")), (Some(green), Some(blue)));
+        for text in ["blue none0", "blue ", "blue", "", "green 0"] {
+            assert_eq!(told(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn answers_of_other_sites_are_told_as_that() {
