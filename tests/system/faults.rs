@@ -435,7 +435,7 @@ fn the_host_itself_fails_at_any_step() {
     let said = suffer_all(&bench, &MACHINE);
     let read_only = &said[2];
     assert!(
-        read_only.contains("cannot go on, and was started again "),
+        read_only.contains("cannot continue, and was started again "),
         "{read_only}"
     );
     for day in ["+1 day", "-1 day"] {

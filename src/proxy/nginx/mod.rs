@@ -143,8 +143,7 @@ impl Nginx {
             .map(|change| change.path)
             .zip(old.iter().map(Option::as_deref)))?;
         if let Err(error) = self.test().await {
-            let report = format!("{what}, which is not at fault: {error:#}");
-            return Err(hinted_as(&error, eyre::eyre!(report)));
+            return Err(hinted_as(&error, not_at_fault(&what, &error)));
         }
         // A reload costs every app idle connections: without one before there is nothing for one to undo.
         let back = if reloaded { self.reload().await } else { Ok(()) };
@@ -170,8 +169,7 @@ impl Nginx {
             Err(failed) => match self.test().await {
                 Ok(_) => refused(&failed, NOT_IN_PLACE.to_owned()),
                 Err(error) => {
-                    let report = format!("{what}: nginx refuses its configuration without it as well: {error:#}");
-                    return Err(hinted_as(&error, eyre::eyre!(report)));
+                    return Err(hinted_as(&error, not_at_fault(what, &error)));
                 }
             },
         };
@@ -268,6 +266,11 @@ fn hinted_as(error: &eyre::Report, report: eyre::Report) -> eyre::Report {
         None => ("see nginx's error log".to_owned(), Vec::new()),
     };
     Hinted::from(report, hint).with_details(details).into()
+}
+
+/// Of a change without which nginx refuses its configuration as well, with this error.
+fn not_at_fault(what: &str, error: &eyre::Report) -> eyre::Report {
+    eyre::eyre!("{what}, which is not at fault: {error:#}")
 }
 
 /// `hint` is what can be done about it.
