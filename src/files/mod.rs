@@ -157,7 +157,8 @@ pub fn remove_empty_dir(path: &Utf8Path) -> eyre::Result<bool> {
         };
         match rustix::fs::unlinkat(&folder, name_of(path)?, AtFlags::REMOVEDIR) {
             Ok(()) => folder.sync().map(|()| true),
-            Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(false),
+            // Something may be mounted there.
+            Err(Errno::NOENT | Errno::NOTEMPTY | Errno::BUSY) => Ok(false),
             Err(error) => Err(error.into()),
         }
     };

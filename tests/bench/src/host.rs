@@ -116,10 +116,53 @@ pub struct Throughput {
     pub p99: f64,
 }
 
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Without a body.
+    Get,
+    /// With one of some bytes, in the same packet.
+    Post,
+}
+
+impl Method {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Get, Self::Post];
+
+    /// As HTTP has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+
+    /// What of the demo app is asked.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Get => "/api/instance",
+            Self::Post => "/echo",
+        }
+    }
+}
+
+/// Makes wrk post.
+const POST: &str = "wrk.method = 'POST' wrk.body = 'hello world'\n";
+const POST_FILE: &str = "/run/bench-post.lua";
+
 /// As many requests as go through within `seconds`.
-pub fn throughput(port: u16, host: &str, seconds: u32) -> eyre::Result<Throughput> {
+pub fn throughput(port: u16, host: &str, method: Method, seconds: u32) -> eyre::Result<Throughput> {
+    let script = match method {
+        Method::Get => "",
+        Method::Post => {
+            fs_err::write(POST_FILE, POST)?;
+            "--script /run/bench-post.lua"
+        }
+    };
     let said = sh(&format!(
-        "wrk --threads 1 --connections 64 --duration {seconds}s --latency --header 'Host: {host}' http://127.0.0.1:{port}/api/instance"
+        "wrk --threads 1 --connections 64 --duration {seconds}s --latency {script} --header 'Host: {host}' \
+         http://127.0.0.1:{port}{}",
+        method.path()
     ))?;
     eyre::ensure!(!said.contains("Non-2xx"), "wrk got errors on port {port}: {said}");
     read_wrk(&said).ok_or_else(|| eyre::eyre!("cannot read what wrk said: {said}"))

@@ -30,11 +30,11 @@ fn switches(effort: Effort) -> eyre::Result<Vec<Figure>> {
     }
     let loaded = load.end()?;
 
-    let (mut from_promote, mut from_flag) = (Vec::new(), Vec::new());
+    let (mut from_promote, mut from_route) = (Vec::new(), Vec::new());
     for switch in &switches {
         let is_old = |sample: &crate::load::Sample| sample.color == switch.from();
         from_promote.push(loaded.last_of_old(switch.done("promote")?, switch.ended, is_old));
-        from_flag.push(loaded.last_of_old(switch.started("flip")?, switch.ended, is_old));
+        from_route.push(loaded.last_of_old(switch.started("route")?, switch.ended, is_old));
     }
     let spans: Vec<_> = switches.iter().map(|switch| (switch.began, switch.ended)).collect();
     // From the promote on, when bgctl alone is at work; before that the new instance starts on the same processors.
@@ -54,7 +54,11 @@ fn switches(effort: Effort) -> eyre::Result<Vec<Figure>> {
         Figure::new("last answer of the old color, after the promote", "ms", &from_promote)
             .at_most(1.0)
             .never_above(3.0),
-        Figure::new("last answer of the old color, after the flip begins", "ms", &from_flag),
+        Figure::new(
+            "last answer of the old color, after the route begins to move",
+            "ms",
+            &from_route,
+        ),
         Figure::new("p99 of requests between switches", "ms", &[calm]),
         Figure::new("p99 of requests during switches", "ms", &[loaded.p99(&spans, true)]),
         Figure::new(

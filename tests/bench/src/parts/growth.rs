@@ -13,7 +13,7 @@ use crate::figure::{Figure, quantile};
 use crate::host::{self, sh};
 
 /// Names of the other apps.
-const PREFIX: &str = "bench-other-";
+pub const PREFIX: &str = "bench-other-";
 /// Their first port.
 const PORTS: u16 = 20_000;
 /// Apps in one transaction of etcd, which takes 128 operations.
@@ -55,17 +55,11 @@ fn switches(app: &App, effort: Effort) -> eyre::Result<Vec<f64>> {
 }
 
 /// Apps with what an install leaves: the files by bgctl itself below another root, the links of their workers, and their
-/// cursors. Not their sites: nginx as Debian starts it may open 1,024 files, which some 300 apps take.
+/// cursors. Not their sites: what these cost is measured in another part.
 fn install(numbers: std::ops::Range<u16>) -> eyre::Result<()> {
     let root = format!("{SHARED}/root");
     let mut numbers: Vec<_> = numbers.collect();
-    for number in &numbers {
-        let name = format!("{PREFIX}{number}");
-        let path = format!("{SHARED}/{name}.toml");
-        fs::write(&path, manifest(&name, Runtime::Program, PORTS + 2 * number, "", ""))?;
-        host::run(Command::new("bgctl").args(["--root", &root, "install", &path]))?;
-        fs::remove_file(&path)?;
-    }
+    render(&numbers, &root)?;
     let links = "/etc/systemd/system/multi-user.target.wants";
     sh(&format!(
         "rm -rf {root}/etc/nginx && cp -rT {root} / && rm -r {root} && for app in /etc/bgctl/apps/{PREFIX}*.toml; do name=${{app##*/}}; \
@@ -77,6 +71,18 @@ fn install(numbers: std::ops::Range<u16>) -> eyre::Result<()> {
         numbers = rest;
     }
     sh("systemctl daemon-reload").map(drop)
+}
+
+/// What an install of these apps writes, below another root.
+pub fn render(numbers: &[u16], root: &str) -> eyre::Result<()> {
+    for number in numbers {
+        let name = format!("{PREFIX}{number}");
+        let path = format!("{SHARED}/{name}.toml");
+        fs::write(&path, manifest(&name, Runtime::Program, PORTS + 2 * number, "", ""))?;
+        host::run(Command::new("bgctl").args(["--root", root, "install", &path]))?;
+        fs::remove_file(&path)?;
+    }
+    Ok(())
 }
 
 /// Cursors that name nothing yet, as an install makes them.

@@ -1,30 +1,36 @@
-//! What the rendered site costs: as many requests as go through, beside a plain site and the app alone.
+//! What the rendered site costs: as many requests as go through, beside plain sites and the app alone.
 
-use eyre::OptionExt as _;
 use fs_err as fs;
 
+use super::growth;
 use crate::Effort;
-use crate::app::{App, Runtime};
-use crate::figure::Figure;
-use crate::host::{Throughput, get, sh, throughput, wait_until};
+use crate::app::{App, Runtime, SHARED};
+use crate::figure::{Figure, quantile};
+use crate::host::{Method, Throughput, get, sh, throughput, wait_until};
 
-/// Where the plain site listens.
-const PLAIN: u16 = 8290;
+/// Where the plain sites are.
 const PLAIN_FILE: &str = "/etc/nginx/sites-enabled/bench-plain.conf";
 /// How long nginx may take to take up a configuration.
 const LIMIT: std::time::Duration = std::time::Duration::from_secs(20);
+/// How many other apps there are beside which it is measured as well.
+const OTHERS: u16 = 999;
 
-/// A site that only passes requests on, as one would write it by hand; gone when this is dropped.
+/// Sites that only pass requests on, as one would write them by hand; gone when this is dropped.
 #[derive(Debug)]
 pub struct Plain;
 
 impl Plain {
+    /// Where the one listens that has what every such site has.
+    pub const PORT: u16 = 8290;
+    /// Where the one listens that sends the same headers to the app as ours, and has the same log.
+    const ALIKE: u16 = 8291;
+
     /// In front of an app's port.
     pub fn put(port: u16) -> eyre::Result<Self> {
         let site = format!(
             "upstream bench_plain {{ server 127.0.0.1:{port}; keepalive 64; }}
 server {{
-    listen {PLAIN};
+    listen {};
     access_log /var/log/nginx/bench-plain.access.log;
     location / {{
         proxy_http_version 1.1;
@@ -35,20 +41,34 @@ server {{
         proxy_pass http://bench_plain;
     }}
 }}
-"
+server {{
+    listen {};
+    access_log /var/log/nginx/bench-alike.access.log bgctl;
+    location / {{
+        proxy_http_version 1.1;
+        proxy_set_header Host $bgctl_host;
+        proxy_set_header Connection $bgctl_connection;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header X-Forwarded-Host $bgctl_host;
+        proxy_set_header X-Forwarded-Proto $scheme;
+        proxy_pass http://bench_plain;
+    }}
+}}
+",
+            Self::PORT,
+            Self::ALIKE
         );
         fs::write(PLAIN_FILE, site)?;
         let put = Self;
         reload()?;
         wait_until("the plain site answers", LIMIT, || {
-            get(PLAIN, "localhost", "/health").is_ok()
+            get(Self::PORT, "localhost", "/health").is_ok_and(|answer| answer.is_ok())
         })?;
         reloaded()?;
         Ok(put)
     }
-
-    /// Where it listens.
-    pub const PORT: u16 = PLAIN;
 }
 
 impl Drop for Plain {
@@ -63,7 +83,7 @@ fn take_away() -> eyre::Result<()> {
     fs::remove_file(PLAIN_FILE)?;
     reload()?;
     wait_until("the plain site is gone", LIMIT, || {
-        get(PLAIN, "localhost", "/health").is_err()
+        get(Plain::PORT, "localhost", "/health").is_err()
     })?;
     reloaded()
 }
@@ -80,6 +100,38 @@ fn reloaded() -> eyre::Result<()> {
     })
 }
 
+/// The sites of other apps; gone when this is dropped.
+struct Others;
+
+impl Others {
+    /// nginx as Debian starts it may open 1,024 files, and each of them has a log.
+    fn put() -> eyre::Result<Self> {
+        let (root, numbers) = (format!("{SHARED}/root"), (0..OTHERS).collect::<Vec<_>>());
+        growth::render(&numbers, &root)?;
+        let put = Self;
+        sh(&format!(
+            "rm {root}/etc/nginx/conf.d/00-bgctl.conf && cp {root}/etc/nginx/conf.d/*.conf /etc/nginx/sites-enabled/ && \
+             rm -r {root}; mkdir -p /run/systemd/system/nginx.service.d && \
+             printf '[Service]\\nLimitNOFILE=65536\\n' >/run/systemd/system/nginx.service.d/bench.conf && \
+             systemctl daemon-reload && systemctl restart nginx"
+        ))?;
+        Ok(put)
+    }
+}
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        let gone = sh(&format!(
+            "rm -rf /etc/nginx/sites-enabled/{0}* /var/log/nginx/{0}* /run/systemd/system/nginx.service.d; \
+             systemctl daemon-reload && systemctl restart nginx",
+            growth::PREFIX
+        ));
+        if let Err(error) = gone {
+            crate::host::say(&format!("cannot take the other sites away: {error:#}"));
+        }
+    }
+}
+
 /// As many requests as go through one way.
 #[derive(Debug)]
 struct Round {
@@ -89,9 +141,9 @@ struct Round {
 }
 
 impl Round {
-    fn measure(port: u16, host: &str, effort: Effort) -> eyre::Result<Self> {
-        let (seconds, before) = (effort.runs(3, 2), worker_time()?);
-        let seen = throughput(port, host, seconds)?;
+    fn measure(port: u16, host: &str, method: Method, effort: Effort) -> eyre::Result<Self> {
+        let (seconds, before) = (effort.runs(2, 1), worker_time()?);
+        let seen = throughput(port, host, method, seconds)?;
         let nginx = (worker_time()? - before) / (seen.per_second * f64::from(seconds));
         Ok(Self { seen, nginx })
     }
@@ -106,79 +158,105 @@ fn worker_time() -> eyre::Result<f64> {
     Ok(times.sum::<f64>() / 1000.0)
 }
 
-/// Rounds of two sites.
-#[derive(Debug)]
-struct Pair {
+/// Rounds of all ways, one after the other, so that a busy moment hits all of them.
+#[derive(Debug, Default)]
+struct Rounds {
+    alone: Vec<Round>,
+    plain: Vec<Round>,
+    alike: Vec<Round>,
     ours: Vec<Round>,
-    by_hand: Vec<Round>,
 }
 
-/// The floor: what is left of the price when the site's log does not name the release, for which nginx reads two links.
-fn without_release(app: &App, effort: Effort) -> eyre::Result<Pair> {
-    let path = format!("/etc/nginx/sites-enabled/{}.conf", app.name);
-    let rendered = fs::read_to_string(&path)?;
-    let (head, rest) = rendered
-        .split_once(" release=$")
-        .ok_or_eyre("the site's log does not name the release")?;
-    let tail = rest.split_once(' ').ok_or_eyre("the site's log has no end")?.1;
-    fs::write(&path, format!("{head} {tail}"))?;
-    reload()?;
-    reloaded()?;
-    let (mut ours, mut by_hand) = (Vec::new(), Vec::new());
-    for _ in 0..effort.runs(8, 3) {
-        by_hand.push(Round::measure(PLAIN, "localhost", effort)?);
-        ours.push(Round::measure(80, &app.host(), effort)?);
+impl Rounds {
+    /// Half of them with each color: what nginx sees for blue and for green does not cost the same.
+    fn measure(app: &App, method: Method, effort: Effort) -> eyre::Result<Self> {
+        let mut rounds = Self::default();
+        for _ in 0..2 {
+            let color = app.switch()?.to().to_owned();
+            let port = app.port(&color);
+            let _plain = Plain::put(port)?;
+            for _ in 0..effort.runs(5, 2) {
+                rounds
+                    .plain
+                    .push(Round::measure(Plain::PORT, "localhost", method, effort)?);
+                rounds
+                    .alike
+                    .push(Round::measure(Plain::ALIKE, "localhost", method, effort)?);
+                rounds.ours.push(Round::measure(80, &app.host(), method, effort)?);
+                rounds.alone.push(Round::measure(port, "localhost", method, effort)?);
+            }
+        }
+        Ok(rounds)
     }
-    fs::write(&path, rendered)?;
-    reload()?;
-    Ok(Pair { ours, by_hand })
+
+    /// What we cost: these are what counts.
+    fn ratios(&self, place: &str, method: Method) -> [Figure; 2] {
+        let to = |other: &str, rounds| {
+            let name = format!("{}, our site to {other}{place}", method.name());
+            Figure::new(name, "ratio", &ratios(&self.ours, rounds))
+        };
+        let (alike, plain) = (
+            to("the one with our headers", &self.alike),
+            to("the plain one", &self.plain),
+        );
+        match method {
+            Method::Get => [alike.at_least(0.95), plain.at_least(0.9)],
+            Method::Post => [alike.at_least(0.85), plain],
+        }
+    }
+
+    fn figures(&self, method: Method) -> Vec<Figure> {
+        let name = |figure: &str| format!("{}, {figure}", method.name());
+        let ways = [
+            ("the app alone", &self.alone),
+            ("a plain site", &self.plain),
+            ("a plain site, our headers and log", &self.alike),
+            ("our site", &self.ours),
+        ];
+        let mut figures: Vec<_> = ways
+            .iter()
+            .map(|(way, rounds)| Figure::new(name(way), "requests/s", &values(rounds, |round| round.seen.per_second)))
+            .collect();
+        figures.extend(self.ratios("", method));
+        let own = |way: &str, rounds| Figure::new(name(way), "us/request", &values(rounds, |round| round.nginx));
+        figures.push(own("nginx's own time, a plain site", &self.plain));
+        figures.push(own("nginx's own time, our headers and log", &self.alike));
+        figures.push(own("nginx's own time, our site", &self.ours));
+        let p99 = |way: &str, rounds| Figure::new(name(way), "ms", &values(rounds, |round| round.seen.p99));
+        figures.push(p99("p99, a plain site, our headers and log", &self.alike));
+        figures.push(p99("p99, our site", &self.ours));
+        figures
+    }
 }
 
-/// Rounds of all three, one after the other, so that a busy moment hits all of them.
+fn values(rounds: &[Round], value: impl Fn(&Round) -> f64) -> Vec<f64> {
+    rounds.iter().map(value).collect()
+}
+
+fn ratios(ours: &[Round], others: &[Round]) -> Vec<f64> {
+    let pairs = ours.iter().zip(others);
+    pairs
+        .map(|(ours, other)| ours.seen.per_second / other.seen.per_second)
+        .collect()
+}
+
+/// Alone, and beside the sites of many other apps.
 pub fn measure(effort: Effort) -> eyre::Result<Vec<Figure>> {
     let app = App::install("bench-site", Runtime::Program, 9371, "", "")?;
-    let plain = Plain::put(app.port("blue"))?;
-    let (mut direct, mut by_hand, mut ours) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..effort.runs(8, 3) {
-        by_hand.push(Round::measure(PLAIN, "localhost", effort)?);
-        ours.push(Round::measure(80, &app.host(), effort)?);
-        direct.push(Round::measure(app.port("blue"), "localhost", effort)?);
+    let mut figures = Vec::new();
+    let mut alone = Vec::new();
+    for method in Method::BOTH {
+        let rounds = Rounds::measure(&app, method, effort)?;
+        figures.extend(rounds.figures(method));
+        alone.push(quantile(&values(&rounds.ours, |round| round.nginx), 0.5));
     }
-    let floor = without_release(&app, effort)?;
-    drop(plain);
-    let per_second = |rounds: &[Round]| -> Vec<f64> { rounds.iter().map(|it| it.seen.per_second).collect() };
-    let p99 = |rounds: &[Round]| -> Vec<f64> { rounds.iter().map(|it| it.seen.p99).collect() };
-    let nginx = |rounds: &[Round]| -> Vec<f64> { rounds.iter().map(|it| it.nginx).collect() };
-    let ratios = |ours: &[Round], plain: &[Round]| -> Vec<f64> {
-        let pairs = ours.iter().zip(plain);
-        pairs
-            .map(|(ours, plain)| ours.seen.per_second / plain.seen.per_second)
-            .collect()
-    };
-    Ok(vec![
-        Figure::new("throughput, the app alone", "requests/s", &per_second(&direct)),
-        Figure::new("throughput, a plain site", "requests/s", &per_second(&by_hand)),
-        Figure::new("throughput, our site", "requests/s", &per_second(&ours)),
-        Figure::new(
-            "throughput, our site to the plain one",
-            "ratio",
-            &ratios(&ours, &by_hand),
-        )
-        .at_least(0.97),
-        Figure::new(
-            "the same, without the release in our log",
-            "ratio",
-            &ratios(&floor.ours, &floor.by_hand),
-        ),
-        Figure::new("nginx's own time, a plain site", "us/request", &nginx(&by_hand)),
-        Figure::new("nginx's own time, our site", "us/request", &nginx(&ours)),
-        Figure::new(
-            "nginx's own time, without the release in our log",
-            "us/request",
-            &nginx(&floor.ours),
-        ),
-        Figure::new("p99, the app alone", "ms", &p99(&direct)),
-        Figure::new("p99, a plain site", "ms", &p99(&by_hand)),
-        Figure::new("p99, our site", "ms", &p99(&ours)),
-    ])
+    let _others = Others::put()?;
+    for (method, alone) in Method::BOTH.into_iter().zip(alone) {
+        let rounds = Rounds::measure(&app, method, effort)?;
+        figures.extend(rounds.ratios(", beside 999 other sites", method));
+        let among = quantile(&values(&rounds.ours, |round| round.nginx), 0.5);
+        let name = format!("{}, nginx's own time beside 999 other sites to alone", method.name());
+        figures.push(Figure::new(name, "ratio", &[among / alone]).at_most(1.1));
+    }
+    Ok(figures)
 }

@@ -15,7 +15,7 @@ use super::site::{Plain, reload};
 use crate::Effort;
 use crate::app::{App, Runtime, started};
 use crate::figure::Figure;
-use crate::host::{now, say, sh, throughput};
+use crate::host::{Method, now, say, sh, throughput};
 use crate::load::Load;
 
 /// Requests a second, half of them POST.
@@ -167,8 +167,8 @@ fn beside_plain(port: u16, host: &str, instance: u16, effort: Effort) -> eyre::R
     let _plain = Plain::put(instance)?;
     let mut ratios = Vec::new();
     for _ in 0..effort.runs(3, 1) {
-        let by_hand = throughput(Plain::PORT, "localhost", 2)?.per_second;
-        ratios.push(throughput(port, host, 2)?.per_second / by_hand);
+        let by_hand = throughput(Plain::PORT, "localhost", Method::Get, 2)?.per_second;
+        ratios.push(throughput(port, host, Method::Get, 2)?.per_second / by_hand);
     }
     Ok(ratios)
 }
