@@ -50,7 +50,7 @@ impl<'h> App<'h> {
             .set("health.path", "/health")
             .set("health.interval", "100ms")
             .set("health.timeout", "2s")
-            .set("health.deadline", "10s")
+            .set("health.deadline", "20s")
             .set("nginx.server_name", names)
     }
 
