@@ -110,7 +110,7 @@ fn a_program_that_exits_at_once_is_undone_too() {
 #[test]
 fn the_very_first_release_fails_and_nothing_is_deployed() {
     let host = Host::with_images();
-    let app = App::docker(&host, "debut", 9134).set("health.deadline", "4s").install();
+    let app = App::docker(&host, "debut", 9134).set("health.deadline", "8s").install();
     rolled_back(app.bgctl("switch", &app.release("unhealthy")));
     assert_eq!(
         (app.unit_state("blue"), app.unit_state("green")),
