@@ -229,7 +229,7 @@ fn soak() {
     host.copy_in("/opt/demo/mute", "#!/bin/sh\nexec sleep infinity\n");
     host.succeed("chmod +x /opt/demo/mute");
     let apps = vec![
-        App::docker(&host, "boxed", 9100).set("health.deadline", "3s").install(),
+        App::docker(&host, "boxed", 9100).set("health.deadline", "6s").install(),
         App::program(&host, "bare", 9102).set("health.deadline", "3s").install(),
         App::program(&host, "baked", 9104)
             .set("health.deadline", "3s")
