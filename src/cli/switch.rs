@@ -96,10 +96,13 @@ fn next_release(observed: &Observed) -> ReleaseId {
 }
 
 async fn follow_open(context: &Context, app: &AppName, watch: args::Watch) -> eyre::Result<Exit> {
-    let Some(id) = Switches::new(&context.layout, app).open_id()? else {
+    let switches = Switches::new(&context.layout, app);
+    let Some(id) = switches.open_id()? else {
         let hint = format!("what runs now: bgctl status {app}");
         return Err(Hinted::new(format!("cannot follow: no switch of {app} is open"), hint).into());
     };
+    // One that cannot be read cannot be followed.
+    switches.read(&id)?;
     let systemd = Systemd::connect().await?;
     follow::report(context, &systemd, app, &id, watch).await
 }
