@@ -181,7 +181,7 @@ fn pages_for_all_sites_are_shown_for_errors_of_nginx() {
 }
 
 #[test]
-fn an_upload_by_http2_without_a_length_is_answered_by_the_color_that_is_active_when_it_is_whole() {
+fn upload_by_http2_without_a_length_is_answered_by_the_color_that_is_active_when_it_is_whole() {
     let host = host();
     let _level = Level::of(&host);
     // The old color stays, and would answer.

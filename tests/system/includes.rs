@@ -15,7 +15,7 @@ pub fn write_page(host: &Host) {
 }
 
 #[test]
-fn an_own_location_keeps_what_its_pattern_caught() {
+fn own_location_keeps_what_its_pattern_caught() {
     let host = Host::with_programs();
     host.copy_in(
         "/etc/nginx/caught.d/api.conf",
@@ -94,7 +94,7 @@ fn own_pages_are_shown_for_errors_of_nginx_and_answers_of_the_app_stay() {
 }
 
 #[test]
-fn a_site_that_nginx_refuses_never_lies_where_nginx_would_read_it() {
+fn site_that_nginx_refuses_never_lies_where_nginx_would_read_it() {
     let host = Host::with_programs();
     host.copy_in("/etc/nginx/broken.d/own.conf", "no_such_directive on;\n");
     let app = App::program(&host, "broken", 9560);

@@ -52,7 +52,7 @@ while (my $client = $server->accept) {
     my $length = 0;
     while ((my $line = <$client>) !~ /^\r?\n$/) { $length = $1 if $line =~ /^content-length: (\d+)/i }
     read $client, my $body, $length;
-    select(undef, undef, undef, 0.002);
+    select(undef, undef, undef, 0.001);
     print $client "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     close $client;
 }
@@ -132,7 +132,7 @@ fn requests_that_a_limit_delays_pass_several_switches() {
 }
 
 #[test]
-fn a_request_that_waits_for_its_permission_is_answered_by_the_color_that_is_active_then() {
+fn request_that_waits_for_its_permission_is_answered_by_the_color_that_is_active_then() {
     let host = Host::with_programs();
     host.copy_in("/opt/demo/gate", GATE);
     host.succeed("chmod +x /opt/demo/gate && systemd-run --quiet --unit=gate /opt/demo/gate");
@@ -169,7 +169,7 @@ fn a_request_that_waits_for_its_permission_is_answered_by_the_color_that_is_acti
 }
 
 #[test]
-fn a_request_that_an_app_took_without_an_answer_is_not_sent_again() {
+fn request_that_an_app_took_without_an_answer_is_not_sent_again() {
     let host = Host::with_programs();
     host.copy_in("/opt/demo/taker", TAKER);
     host.succeed("chmod +x /opt/demo/taker");
@@ -191,7 +191,7 @@ fn a_request_that_an_app_took_without_an_answer_is_not_sent_again() {
 }
 
 #[test]
-fn no_request_leaks_to_the_first_release_while_it_is_staged() {
+fn requests_do_not_leak_to_the_first_release_while_it_is_staged() {
     let host = Host::with_programs();
     let app = App::program(&host, "first", 9550)
         .set(
@@ -232,7 +232,7 @@ fn bursts_of_uploads_to_a_short_queue_come_through_as_by_a_plain_proxy() {
         .install();
     app.switch("p1");
     let bytes = "x".repeat(20_000);
-    for path in ["/plain", "/ours", "/plain", "/ours"] {
+    for path in ["/plain", "/ours"] {
         let answers = at_once(40, |_| Some(app.post(path, &bytes)), || {});
         all_are(200, &answers);
     }
