@@ -73,7 +73,7 @@ fn dying<'h>(host: &'h Host, name: &str, port: u16) -> App<'h> {
 #[test]
 fn switches_under_load_lose_nothing_of_an_app_that_dies_at_once() {
     let host = Host::with_programs();
-    let app = dying(&host, "dies", 9540).install();
+    let app = dying(&host, "sudden", 9540).install();
     app.switch("r0");
     let load = Load::on(&app);
     for number in 1..=6 {
@@ -193,13 +193,13 @@ fn request_that_an_app_took_without_an_answer_is_not_sent_again() {
 #[test]
 fn requests_do_not_leak_to_the_first_release_while_it_is_staged() {
     let host = Host::with_programs();
-    let app = App::program(&host, "first", 9550)
+    let app = App::program(&host, "staged", 9550)
         .set(
             "verify.commands",
             vec!["until test -e /run/bgctl-first; do sleep 0.1; done"],
         )
         .install();
-    let switch = host.spawn("bgctl switch first --release p1");
+    let switch = host.spawn("bgctl switch staged --release p1");
     app.wait_for_step("verify");
     host.succeed("curl -fsS http://127.0.0.1:9550/health");
     for _ in 0..5 {
