@@ -188,6 +188,7 @@ fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_sam
             host.succeed("nginx -t -q");
             let again = host.run(&install);
             assert_eq!(again.status, 0, "{told}: {again:?}");
+            host.fail("ls -d /run/bgctl-test-*");
             let status = app.status();
             assert_eq!(
                 status["problems"].as_array().map(Vec::len),
@@ -242,6 +243,7 @@ fn a_changed_app_whose_installation_is_killed_in_the_middle_is_what_the_same_aga
             host.succeed("nginx -t -q");
             let again = host.run(&install);
             assert_eq!(again.status, 0, "{told}: {again:?}");
+            host.fail("ls -d /run/bgctl-test-*");
             is_answered(413, told);
             let status = app.status();
             let problems = status["problems"].as_array().map(Vec::len);
