@@ -93,7 +93,12 @@ impl Etcd {
     }
 
     pub fn signal(&self, signal: &str) {
-        self.host.succeed(&format!("kill -{signal} $(cat {}/pid)", self.folder));
+        // A process that is told to stop may still answer a moment later.
+        self.host.succeed(&format!(
+            "pid=$(cat {}/pid) && kill -{signal} $pid && \
+             if test {signal} = STOP; then while grep -qs '^State:.[^T]' /proc/$pid/task/*/status; do :; done; fi",
+            self.folder
+        ));
     }
 
     fn log(&self) -> String {
