@@ -11,11 +11,13 @@ fn main() -> ExitCode {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     cli::log(&arguments);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = runtime.map_err(eyre::Report::from).and_then(|runtime| {
-        let result = runtime.block_on(cli::run(arguments));
-        // Whoever looks up a name may be at it for long after nobody waits for it any more.
-        runtime.shutdown_background();
-        result
-    });
+    let result = runtime
+        .map_err(|error| eyre::Report::from(error).into())
+        .and_then(|runtime| {
+            let result = runtime.block_on(cli::run(arguments));
+            // Whoever looks up a name may be at it for long after nobody waits for it any more.
+            runtime.shutdown_background();
+            result
+        });
     cli::exit_code(result)
 }

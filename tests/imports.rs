@@ -39,8 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "plan", "drift", "journal", "render", "config", "store", "engine", "files", "host", "state",
-            "proxy", "runtime", "ops",
+            "model", "config", "plan", "drift", "journal", "engine", "host", "runtime", "ops",
         ],
     ),
 ];

@@ -244,7 +244,7 @@ fn is_well_formed(plan: &Plan) {
     assert_ne!(plan.from, Some(to));
 }
 
-/// What a step changes is taken back by its undo, but for what no step brings back.
+/// What a step changes is undone by its undo, but for what no step brings back.
 fn is_taken_back(planned: &PlannedStep) -> bool {
     match &planned.step {
         Step::Verify { .. } | Step::Confirm { .. } | Step::Bake { .. } | Step::Drain { .. } | Step::Stop { .. } => {

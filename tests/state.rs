@@ -20,7 +20,7 @@ use bgctl::model::{
     App, Artifact, Color, Cursor, Digest, EtcdSettings, HealthCheck, Hinted, ImageRef, Release, ReleaseId, Resolved,
     ResolvedImage, Revision, StoreSettings, Stored,
 };
-use bgctl::ops::install;
+use bgctl::ops::{Error, install, installed};
 use bgctl::plan;
 use bgctl::state::deferred::Journal;
 use bgctl::state::releases::Releases;
@@ -82,9 +82,9 @@ fn release() -> Release {
 
 /// Reads the file as it is, after every single bit flip, and after every truncation. Whatever is not refused, with the
 /// file's name and the way out, must be `harmless`: as it was written, for a flip; what a crash can leave, for a cut.
-fn is_whole_or_refused<T: PartialEq + Debug>(
+fn is_whole_or_refused<T: PartialEq + Debug, E: Into<eyre::Report> + Debug>(
     path: &Utf8Path,
-    read: impl Fn() -> eyre::Result<T>,
+    read: impl Fn() -> Result<T, E>,
     harmless: impl Fn(&T, &T) -> bool,
 ) {
     let bytes = fs_err::read(path).unwrap();
@@ -96,6 +96,7 @@ fn is_whole_or_refused<T: PartialEq + Debug>(
             Ok(value) if value == whole || harmless(&value, &whole) => {}
             Ok(value) => panic!("{path}: {what} is read as {value:?}"),
             Err(error) => {
+                let error = error.into();
                 let hinted = Hinted::find(&error).unwrap_or_else(|| panic!("{path}: {what}: no hint in {error:#}"));
                 assert_eq!(hinted.hint(), "bgctl repair shop", "{error:#}");
                 assert!(
@@ -293,19 +294,23 @@ fn an_installed_manifest() {
     fs_err::write(host.layout.manifest(&name), MANIFEST).unwrap();
     fs_err::write(
         &path,
-        bgctl::model::sealed::text_with_sum(MANIFEST, install::MANIFEST_VERSION),
+        bgctl::model::sealed::text_with_sum(MANIFEST, installed::MANIFEST_VERSION),
     )
     .unwrap();
-    is_whole_or_refused(&path, || install::app(&host.layout, &name), never);
+    is_whole_or_refused(
+        &path,
+        || installed::app(&host.layout, &name).map_err(Error::from),
+        never,
+    );
 
     // The one that people edit is what was installed, or is not.
     let whole = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, whole.replace("9001", "9003")).unwrap();
-    assert!(install::restore_manifest(&host.layout, &name).unwrap());
+    assert!(installed::restore_manifest(&host.layout, &name).unwrap());
     assert_eq!(fs_err::read_to_string(&path).unwrap(), whole);
     fs_err::write(&path, whole.replace("9001", "9003")).unwrap();
     fs_err::write(host.layout.manifest(&name), MANIFEST.replace("9001", "9005")).unwrap();
-    assert!(!install::restore_manifest(&host.layout, &name).unwrap());
+    assert!(!installed::restore_manifest(&host.layout, &name).unwrap());
 }
 
 /// A journal of a switch that is done, on disk.
@@ -413,7 +418,7 @@ fn what_an_earlier_bgctl_wrote_is_read() {
         (record.head.plan.release.clone(), record.next()),
         (r1, bgctl::journal::Next::Finished)
     );
-    assert_eq!(install::app(&host.layout, name).unwrap().ports, app.ports);
+    assert_eq!(installed::app(&host.layout, name).unwrap().ports, app.ports);
 }
 
 /// The state of the host that 0.1.0 installed, as the tests of an upgrade have it: version 2 of each kind of file.
@@ -455,7 +460,7 @@ fn state_of_version_2_is_read() {
         (deferred.expected, deferred.moves[0].release.clone()),
         (Revision(12), Some(p2))
     );
-    let app = install::app(layout, name).unwrap();
+    let app = installed::app(layout, name).unwrap();
 
     // A journal of 0.1.0 has the settings of its steps elsewhere.
     let switches = Switches::new(layout, name);

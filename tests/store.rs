@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bgctl::model::{Color, Cursor, Hinted, Revision, StoreSettings, Unreadable};
+use bgctl::model::{Color, Cursor, Hinted, Revision, StateError, StoreSettings};
 use bgctl::store::{SetError, Store};
 use camino::Utf8PathBuf;
 use contract::{active, app, ports};
@@ -114,14 +114,14 @@ async fn what_is_broken_is_named_and_kept() {
                 .remove(&app("shop"))
                 .unwrap()
                 .unwrap_err(),
-            store.create(&app("shop"), &ports()).await.map(drop).unwrap_err(),
+            store.create(&app("shop"), &ports()).await.map(drop).unwrap_err().into(),
         ];
         for failure in failures {
             assert!(
                 format!("{failure:#}").starts_with(&format!("cannot use {path}: ")),
                 "{failure:#}"
             );
-            assert!(Hinted::find(&failure).is_some());
+            assert!(Hinted::find(&failure.into()).is_some());
         }
         let set = store
             .compare_and_set(&app("shop"), &ports(), Revision(1), &Cursor::default())
@@ -168,13 +168,14 @@ async fn error_of_the_disk_is_no_damage() {
         format!("{failure:#}").starts_with(&format!("cannot read {path}: ")),
         "{failure:#}"
     );
-    assert!(!Unreadable::is_damaged(&failure));
+    assert!(matches!(failure, StateError::Failed(_)), "{failure:?}");
     let replaced = store.replace(&app("shop"), &ports(), &Cursor::default()).await;
     assert!(matches!(replaced, Err(SetError::Refused(_))), "{replaced:?}");
     fs_err::remove_dir(&path).unwrap();
 
     fs_err::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
-    assert!(Unreadable::is_damaged(&store.get(&app("shop")).await.unwrap_err()));
+    let failure = store.get(&app("shop")).await.unwrap_err();
+    assert!(matches!(failure, StateError::Damaged(_)), "{failure:?}");
 }
 
 #[tokio::test]

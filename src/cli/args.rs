@@ -50,7 +50,7 @@ Exit codes:
   3    refused: nothing was changed
   4    stuck: manual intervention is required
   5    busy: another bgctl is at work on the app, here or on another host
-  70   only of the unit that runs switches: it could not go on, and systemd starts it again
+  70   only of the unit that runs switches: it could not continue, and systemd starts it again
   130  Ctrl-C while following; the switch continues
 
 Answers go to stdout, progress and errors to stderr.";

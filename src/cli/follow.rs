@@ -1,20 +1,17 @@
-//! Following a switch: the worker writes its journal, and this reads it.
+//! Following a switch: what people and programs see of it.
 
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant};
-
 use serde::Serialize;
 
 use crate::engine::Outcome;
-use crate::host::systemd::{Systemd, UnitState};
-use crate::journal::{Event, Next, Record, StepState, StepSummary};
+use crate::journal::{Record, StepState, StepSummary};
 use crate::model::{AppName, Color, Hinted, ReleaseId, SwitchId, UnitName};
 use crate::ops::context::Context;
-use crate::ops::opening::Opening;
-use crate::plan::{Plan, Verb};
-use crate::state::switches::Switches;
+use crate::ops::follow::{self, Event, Followed};
+use crate::ops::opening::{Opened, Planned};
+use crate::plan::Verb;
 
 use super::args::Watch;
 use super::output;
@@ -22,41 +19,34 @@ use super::report::{Ends, Exit};
 use super::signals::Signals;
 use super::steps::Steps;
 
-/// The time between two readings of the journal, while steps follow each other and while one takes its time.
-const READ: std::ops::RangeInclusive<Duration> = Duration::from_millis(2)..=Duration::from_millis(50);
-/// Within that it is this part of the time since the journal last grew.
-const PATIENCE: u32 = 16;
-/// How often it is asked whether a silent worker still lives.
-const ALIVE: Duration = Duration::from_millis(500);
-/// How long it may be away: an abort and a restart by systemd take it away for a moment, on a busy host a long one.
-const AWAY: Duration = Duration::from_secs(10);
-/// How often in a row it may end without a decision before whoever follows is told.
-const CRASHES: u32 = 3;
-
 /// Opens the switch that was planned, and follows it.
-pub async fn open(context: &Context, opening: Opening, plan: &Plan, watch: Watch) -> eyre::Result<Exit> {
+pub async fn open(context: &Context, planned: Planned, watch: Watch) -> Result<Exit, Ends> {
     let why = "the switch gets its worker first";
-    let systemd = Signals::hold()?.finish(opening.commit(context, plan), why).await?;
-    report(context, &systemd, &plan.app, &plan.switch, watch).await
+    let opened = Signals::hold()?.finish(planned.open(context), why).await?;
+    report(context, &opened, watch).await
 }
 
 /// Follows a switch to its end, says how it went, and turns that into the exit code.
-pub async fn report(
-    context: &Context,
-    systemd: &Systemd,
-    app: &AppName,
-    id: &SwitchId,
-    watch: Watch,
-) -> eyre::Result<Exit> {
-    let switches = Switches::new(&context.layout, app);
+pub async fn report(context: &Context, opened: &Opened, watch: Watch) -> Result<Exit, Ends> {
+    let read = || follow::read(context, opened);
     if watch.detach {
-        return detached(&switches.read(id)?, watch);
+        return detached(&read()?, watch);
     }
     let mut signals = Signals::hold()?;
-    let (record, outcome) = tokio::select! {
+    let mut steps = Steps::new(!watch.json);
+    let mut tell = |event: Event<'_>| match event {
+        Event::Read(record) => steps.show(record),
+        Event::Crashing { record, times } => crashing(record, times),
+    };
+    let followed = tokio::select! {
         // The switch is open: whatever keeps this from following it, it is not that nothing was changed.
-        ended = follow(&switches, systemd, app, id, watch) => ended.map_err(unless_it_says)?,
-        _ = signals.received() => return Ok(interrupted(&switches.read(id)?)),
+        followed = follow::follow(context, opened, &mut tell) => followed.map_err(Ends::with(Exit::Stuck))?,
+        _ = signals.received() => return Ok(interrupted(&read()?)),
+    };
+    drop(steps);
+    let (record, outcome) = match followed {
+        Followed::Ended(record, outcome) => (record, outcome),
+        Followed::Unbegun => return Err(Ends::with(Exit::Refused)(unbegun(opened))),
     };
     if watch.json {
         output::json(&Report::new(&record, Some(outcome)))?;
@@ -66,129 +56,25 @@ pub async fn report(
     Ok(outcome.into())
 }
 
-fn unless_it_says(error: eyre::Report) -> eyre::Report {
-    if error.is::<Ends>() {
-        error
-    } else {
-        Ends::with(Exit::Stuck)(error).into()
-    }
+fn crashing(record: &Record, times: u32) {
+    let plan = &record.head.plan;
+    output::warning(&format!(
+        "the worker of switch {} of {} cannot continue, and was started again {times} times; it is followed until it can. \
+         The reason: systemctl status {}",
+        plan.switch,
+        plan.app,
+        UnitName::switch(&plan.app)
+    ));
 }
 
-/// Reads the journal until the switch ended and its worker let go of it.
-async fn follow(
-    switches: &Switches,
-    systemd: &Systemd,
-    app: &AppName,
-    id: &SwitchId,
-    watch: Watch,
-) -> eyre::Result<(Record, Outcome)> {
-    let mut steps = Steps::new(!watch.json);
-    let mut systemd = systemd.clone();
-    let worker = UnitName::switch(app);
-    let mut asked = Instant::now();
-    let mut away = None;
-    let mut crashes = Crashes::default();
-    let (mut entries, mut grown) = (0, Instant::now());
-    loop {
-        // The link is read before the journal: once it is gone, the journal is complete.
-        let is_open = switches.open_id()?.as_ref() == Some(id);
-        let record = switches.read(id)?;
-        steps.show(&record);
-        match (record.next(), is_open) {
-            (Next::Finished, false) => return Ok((record, Outcome::Done)),
-            (Next::Undone, false) => return Ok((record, Outcome::RolledBack)),
-            (_, false) => return Err(Ends::with(Exit::Refused)(closed(app, id)).into()),
-            (next, true) if asked.elapsed() > ALIVE => {
-                asked = Instant::now();
-                // A bus that was restarted has closed every connection, and a switch continues all the same.
-                if systemd.is_cut_off()
-                    && let Ok(again) = Systemd::connect().await
-                {
-                    systemd = again;
-                }
-                let state = systemd.state(&worker).await;
-                if let Ok(state) = &state {
-                    crashes.tell(state, &record);
-                }
-                let is_down = state.map(|state| state.active.is_down());
-                if matches!(is_down, Ok(false)) || switches.read(id)? != record {
-                    away = None;
-                    continue;
-                }
-                if is_down.is_ok() && matches!(next, Next::Stuck { .. }) {
-                    return Ok((record, Outcome::Stuck));
-                }
-                let is_over = away.get_or_insert_with(Instant::now).elapsed() > AWAY;
-                if is_over && switches.open_id()?.as_ref() == Some(id) {
-                    return Err(match is_down {
-                        Ok(_) => stopped(app, id),
-                        Err(error) => lost_sight(error, app, id),
-                    });
-                }
-            }
-            _ => {}
-        }
-        if record.entries.len() != entries {
-            (entries, grown) = (record.entries.len(), Instant::now());
-        }
-        tokio::time::sleep((grown.elapsed() / PATIENCE).clamp(*READ.start(), *READ.end())).await;
-    }
-}
-
-/// A worker that ends again and again before it gets anything on record, as on a full disk.
-#[derive(Debug, Default)]
-struct Crashes {
-    /// How often it had been started again, and how long the journal was, when that last grew.
-    grown: Option<(u32, usize)>,
-    are_told: bool,
-}
-
-impl Crashes {
-    /// Tells it, once.
-    fn tell(&mut self, worker: &UnitState, record: &Record) {
-        // That a worker begins is nothing that it got done.
-        let done = record.events().filter(|event| !matches!(event, Event::Resumed { .. }));
-        let entries = done.count();
-        let (before, length) = *self.grown.get_or_insert((worker.restarts, entries));
-        if length != entries {
-            self.grown = Some((worker.restarts, entries));
-        } else if !self.are_told && worker.restarts >= before + CRASHES {
-            let plan = &record.head.plan;
-            output::warning(&format!(
-                "the worker of switch {} of {} cannot continue, and was started again {} times; it is followed until it can. \
-                 The reason: systemctl status {}",
-                plan.switch,
-                plan.app,
-                worker.restarts - before,
-                UnitName::switch(&plan.app)
-            ));
-            self.are_told = true;
-        }
-    }
-}
-
-fn closed(app: &AppName, id: &SwitchId) -> eyre::Report {
-    let message = format!("cannot follow switch {id} of {app}: it was closed before it began, and nothing was changed");
+fn unbegun(opened: &Opened) -> eyre::Report {
+    let Opened { app, switch, .. } = opened;
+    let message =
+        format!("cannot follow switch {switch} of {app}: it was closed before it began, and nothing was changed");
     Hinted::new(message, format!("what runs now: bgctl status {app}")).into()
 }
 
-fn stopped(app: &AppName, id: &SwitchId) -> eyre::Report {
-    let unit = UnitName::switch(app);
-    let message = format!("switch {id} of {app} is not finished, and its worker {unit} does not run");
-    let hint = format!("resume it: bgctl resume {app}; or roll it back: bgctl abort {app}");
-    Hinted::new(message, hint).into()
-}
-
-fn lost_sight(error: eyre::Report, app: &AppName, id: &SwitchId) -> eyre::Report {
-    let hint = format!("its worker continues where it can; follow it again: bgctl switch {app} --follow");
-    Hinted::from(
-        error.wrap_err(format!("cannot tell how switch {id} of {app} ends")),
-        hint,
-    )
-    .into()
-}
-
-fn detached(record: &Record, watch: Watch) -> eyre::Result<Exit> {
+fn detached(record: &Record, watch: Watch) -> Result<Exit, Ends> {
     if watch.json {
         output::json(&Report::new(record, None))?;
     } else {

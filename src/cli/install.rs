@@ -3,13 +3,9 @@
 use similar::TextDiff;
 
 use crate::config;
-use crate::host::systemd::Systemd;
-use crate::model::{App, Settings, sealed};
+use crate::model::sealed;
 use crate::ops::context::{Context, require_root};
-use crate::ops::install::{self, Change, Failed, Files, Put};
-use crate::ops::lock::{lock, refuse_open_switch};
-use crate::state::known;
-use crate::store::Store;
+use crate::ops::install::{Change, Files, Install};
 
 use super::args;
 use super::output;
@@ -17,29 +13,34 @@ use super::report::{Ends, Exit};
 use super::signals::Signals;
 
 /// Validates, writes what differs, and makes systemd and nginx take it up.
-pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> {
-    let manifest = config::read_text(&verb.manifest)?;
-    let app = config::manifest::parse(&manifest, verb.manifest.as_str())?;
-    let settings = context.settings()?;
-    if !verb.dry_run && context.is_host() {
-        require_root("install")?;
-    }
-    let files = || -> eyre::Result<Files> {
-        let files = Files::of(&app, &manifest, &settings, &context.layout, &install::program()?)?;
-        files.refuse_foreign(&app.name)?;
-        let is_itself = verb.manifest.canonicalize().ok() == files.manifest.path.canonicalize().ok();
-        install::refuse_edited(&context.layout, &app.name, &manifest, is_itself)?;
-        Ok(files)
-    };
+pub async fn run(context: &Context, verb: &args::Install) -> Result<Exit, Ends> {
+    let install = Install::read(context, &verb.manifest)?;
+    let name = &install.app.name;
     if verb.dry_run {
-        return Ok(dry_run(&files()?));
+        return Ok(dry_run(&install.files()?));
     }
     if !context.is_host() {
-        return below_root(context, &app, &files()?);
+        let did = if install.put_below()? {
+            "nothing was reloaded"
+        } else {
+            "nothing to do"
+        };
+        let root = context.layout.root();
+        output::answer(&format!("{name} is installed below {root}; {did}"));
+        return Ok(Exit::Done);
     }
+    require_root("install")?;
     let why = "finishing first: half an installation would be left";
-    let work = on_host(context, &app, &settings, files);
-    Signals::hold()?.finish(work, why).await
+    let did = Signals::hold()?.finish(install.put(), why).await?;
+    for line in &did {
+        output::progress(&format!("  ok     {line}"));
+    }
+    if did.is_empty() {
+        output::answer(&format!("{name} is installed; nothing to do"));
+    } else {
+        output::answer(&format!("{name} is installed; next: bgctl switch {name}"));
+    }
+    Ok(Exit::Done)
 }
 
 fn dry_run(files: &Files) -> Exit {
@@ -69,76 +70,4 @@ fn dry_run(files: &Files) -> Exit {
         output::diff(&diff.unified_diff().header(from, to).to_string());
     }
     Exit::Done
-}
-
-/// Files only: nothing runs below another root.
-fn below_root(context: &Context, app: &App, files: &Files) -> eyre::Result<Exit> {
-    let did = if install::put_below(&app.name, &context.layout, files)? {
-        "nothing was reloaded"
-    } else {
-        "nothing to do"
-    };
-    let (name, root) = (&app.name, context.layout.root());
-    output::answer(&format!("{name} is installed below {root}; {did}"));
-    Ok(Exit::Done)
-}
-
-/// `files` reads what the files of the app are now; it is asked under the lock.
-async fn on_host(
-    context: &Context,
-    app: &App,
-    settings: &Settings,
-    files: impl FnOnce() -> eyre::Result<Files>,
-) -> eyre::Result<Exit> {
-    let (name, layout) = (&app.name, &context.layout);
-    let systemd = Systemd::connect().await?;
-    let store = Store::open(&settings.store, &layout.state()).await?;
-    let is_new = install::make_state(layout, name)?;
-    let _lock = lock(context, name, "install")?;
-    refuse_open_switch(context, name, "install")?;
-    let checked = async {
-        let files = files()?;
-        let active = store.get(name).await?.and_then(|stored| stored.cursor.active);
-        install::check_host(app, settings, layout, &systemd, active).await?;
-        eyre::Ok(files)
-    };
-    let files = match checked.await {
-        Ok(files) => files,
-        Err(error) => {
-            if is_new {
-                install::remove_state(layout, name)?;
-            }
-            return Err(error);
-        }
-    };
-    let put = Put {
-        app,
-        settings,
-        layout,
-        systemd: &systemd,
-        store: Some(&store),
-        is_new,
-    };
-    let did = install::put(&put, &files).await;
-    let did = did.map_err(|failed| explain(failed, format!("{name} is only half installed")))?;
-    if let (Ok(None), Ok(Some(stored))) = (known::read(layout, name), store.get(name).await) {
-        known::remember(layout, &settings.store, name, &stored);
-    }
-    for line in &did {
-        output::progress(&format!("  ok     {line}"));
-    }
-    if did.is_empty() {
-        output::answer(&format!("{name} is installed; nothing to do"));
-    } else {
-        output::answer(&format!("{name} is installed; next: bgctl switch {name}"));
-    }
-    Ok(Exit::Done)
-}
-
-/// The error of an installation or its removal; `half` says what is left of it where that is something.
-pub fn explain(failed: Failed, half: String) -> eyre::Report {
-    match failed {
-        Failed::Undone(error) => error,
-        Failed::HalfDone(error) => Ends::with(Exit::Failed)(error.wrap_err(half)).into(),
-    }
 }

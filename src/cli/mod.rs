@@ -24,7 +24,7 @@ mod uninstall;
 use crate::ops::context::Context;
 
 pub use args::{Arguments, Verb};
-pub use report::{Exit, exit_code};
+pub use report::{Ends, Exit, exit_code};
 
 /// Sends logs to stderr: warnings, with `-v` what is done, with `-vv` everything of bgctl's own. Never more of the
 /// libraries': the Docker client's debug log holds what is sent, secrets too.
@@ -45,8 +45,8 @@ pub fn log(arguments: &Arguments) {
         .init();
 }
 
-/// Runs the verb. Fails with an error for [`exit_code`].
-pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
+/// Runs the verb. Errors with what [`exit_code`] shows.
+pub async fn run(arguments: Arguments) -> Result<Exit, Ends> {
     let context = Context::new(arguments.root, arguments.config);
     match arguments.verb {
         Verb::Install(verb) => install::run(&context, &verb).await,
@@ -55,7 +55,8 @@ pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
         Verb::Status(verb) => {
             let exit = status::run(&context, &verb).await?;
             // The answer is all there is to it.
-            output::finish().map(|()| exit)
+            output::finish()?;
+            Ok(exit)
         }
         Verb::Abort(verb) => abort::run(&context, &verb).await,
         Verb::Resume(verb) => resume::run(&context, &verb).await,
@@ -64,7 +65,7 @@ pub async fn run(arguments: Arguments) -> eyre::Result<Exit> {
         Verb::Run(verb) => run::run(&context, &verb).await,
         Verb::Migrate(verb) => migrate::run(&context, &verb).await,
         Verb::Probe(verb) => probe::run(&context, &verb).await,
-        Verb::Man(verb) => man::run(&verb),
-        Verb::Completions(verb) => completions::run(&verb),
+        Verb::Man(verb) => Ok(man::run(&verb)?),
+        Verb::Completions(verb) => Ok(completions::run(&verb)?),
     }
 }

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::args::ColorWhen;
 use crate::model::Color;
+use crate::ops::Progress;
 
 /// Why a line of the answer could not be written.
 static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
@@ -115,6 +116,13 @@ fn harmless(text: &str) -> String {
         }
     }
     harmless
+}
+
+/// What a use case tells that shows nothing but warnings.
+pub fn warn(progress: Progress<'_>) {
+    if let Progress::Warning(message) = progress {
+        warning(message);
+    }
 }
 
 /// Something that is not as it should be.

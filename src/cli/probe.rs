@@ -1,126 +1,26 @@
 //! `bgctl probe`: the health gate in `APP@PORT.service`.
 
-use std::time::{Duration, Instant};
-
-use eyre::WrapErr as _;
-use rustix::process::Pid;
-
-use crate::host::connections;
-use crate::host::{probe, process, tell};
-use crate::model::{Color, HealthCheck, Hinted};
+use crate::host::tell;
 use crate::ops::context::Context;
-use crate::proxy::nginx;
-use crate::runtime::docker::Docker;
-use crate::state::pins;
-use crate::state::releases::Releases;
+use crate::ops::probe::{self, Instance, Probed};
 
 use super::args;
 use super::output;
 use super::report::{Ends, Exit};
 
-/// Waits until the instance is healthy, telling systemd what the last try said.
-pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
-    // systemd runs this as soon as it has started the instance.
-    let began = Instant::now();
-    let health = health(context, verb)?;
-    let wait = async {
-        if let Err(error) = container_runs(verb, health.deadline).await {
-            tracing::debug!("{error:#}; it is probed all the same");
-        }
-        let healthy = probe::wait(&health, verb.port, began, tell).await?;
-        require_own(verb)?;
-        eyre::Ok(healthy)
-    };
-    let waited = tokio::select! {
-        waited = wait => waited,
-        ended = main_process_ended() => {
-            ended.map_err(Ends::with(Exit::Failed))?;
-            let error = eyre::eyre!("{} on port {} ended before it was healthy", verb.app, verb.port);
-            return Err(Ends::with(Exit::Failed)(error).into());
-        }
-    };
-    match waited {
-        Ok(healthy) => {
+/// Waits until the instance is healthy, and tells systemd how that went.
+pub async fn run(context: &Context, verb: &args::Probe) -> Result<Exit, Ends> {
+    let (app, port) = (&verb.app, verb.port);
+    match probe::run(context, &Instance { app, port }).await? {
+        Probed::Healthy(healthy) => {
             let took = output::duration(healthy.took);
             tell(&format!("healthy after {took} ({} tries)", healthy.tries));
         }
-        // To end it would turn a slow start, or a database that is away for a while, into an outage.
-        Err(error) if is_active(context, verb)? => {
+        Probed::LeftRunning(error) => {
             tell(&format!("not healthy, and left running since it is active: {error}"));
             output::warning(&format!("{error:#}; it is the active color, and is left running"));
         }
-        Err(error) => return Err(Ends::with(Exit::Failed)(error).into()),
+        Probed::Unhealthy(error) => return Err(Ends::with(Exit::Failed)(error)),
     }
     Ok(Exit::Done)
-}
-
-/// Whether the instance that is asked about is the color that nginx sends requests to. Returns `false` outside of
-/// its unit: run by hand, the probe says what it found.
-fn is_active(context: &Context, verb: &args::Probe) -> eyre::Result<bool> {
-    let Ok(color) = std::env::var("BGCTL_COLOR") else {
-        return Ok(false);
-    };
-    let color = Color::parse_or_none(&color)?;
-    let route = nginx::current_route(&context.layout, &verb.app)?.unwrap_or_default();
-    Ok(color.is_some_and(|color| route.serves(color)))
-}
-
-/// Waits until the instance's container runs, where it is one and this is its unit. Docker's proxy accepts connections
-/// before the container's network is up: who comes so early makes the host ask for an address that nobody has yet, and it
-/// asks again only after a second (`retrans_time_ms` of arp(7)).
-async fn container_runs(verb: &args::Probe, patience: Duration) -> eyre::Result<()> {
-    let (Ok(_), Ok(host)) = (std::env::var("BGCTL_IMAGE"), std::env::var("DOCKER_HOST")) else {
-        return Ok(());
-    };
-    let socket = host.strip_prefix("unix://").unwrap_or(&host);
-    let docker = Docker::connect(socket.into()).await?;
-    let container = format!("{}-{}", verb.app, verb.port);
-    tokio::time::timeout(patience, docker.runs(&container)).await?
-}
-
-/// Errors if another process than this unit's answered: it may have taken the port meanwhile, and nginx would
-/// send requests there. A container's port is Docker's, which does not start it without, unless the manifest's own options give
-/// it the host's network.
-fn require_own(verb: &args::Probe) -> eyre::Result<()> {
-    let (Some(main), Err(_)) = (main_process(), std::env::var("BGCTL_IMAGE")) else {
-        return Ok(());
-    };
-    let main = main.as_raw_nonzero().get().unsigned_abs();
-    match connections::other_listener(verb.port, main) {
-        Ok(None) => Ok(()),
-        Ok(Some((process, name))) => {
-            let (app, port) = (&verb.app, verb.port);
-            let message = format!("cannot start {app} on port {port}: {name} (process {process}) answers there");
-            Err(Hinted::new(message, format!("stop what is not {app}: systemctl status {process}")).into())
-        }
-        // What confines the unit may hide it.
-        Err(error) => {
-            tracing::debug!("{error:#}; it is taken for the instance's own");
-            Ok(())
-        }
-    }
-}
-
-/// The process that systemd names (systemd.exec(5), `$MAINPID`); by hand there is none.
-fn main_process() -> Option<Pid> {
-    let pid = std::env::var("MAINPID").ok()?.parse().ok()?;
-    Pid::from_raw(pid)
-}
-
-/// Waits for the end of the main process: nobody need wait for the health of one that is gone. Without one there is no end.
-async fn main_process_ended() -> eyre::Result<()> {
-    match main_process() {
-        Some(pid) => process::ended(pid).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// In the unit the check stands in the environment, where the app's own user can read it; by hand it is looked up.
-fn health(context: &Context, verb: &args::Probe) -> eyre::Result<HealthCheck> {
-    if let Ok(json) = std::env::var("BGCTL_HEALTH") {
-        return serde_json::from_str(&json).wrap_err("cannot read the health check in BGCTL_HEALTH");
-    }
-    let release = pins::pinned(&context.layout, &verb.app, verb.port)?
-        .ok_or_else(|| eyre::eyre!("cannot probe {}: no release is pinned to port {}", verb.app, verb.port))?;
-    Ok(Releases::new(&context.layout, &verb.app).read(&release)?.health)
 }

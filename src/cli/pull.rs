@@ -1,54 +1,56 @@
-//! Pulling an image with a progress bar: nothing has changed yet.
+//! Images that are pulled: a bar for each layer while somebody watches, one line else.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::model::{DockerSettings, ImageRef, ResolvedImage};
-use crate::runtime::docker::{Docker, PullEvent};
+use crate::ops::Progress;
+use crate::runtime::docker::PullEvent;
 
 use super::output;
 
-/// Pins an image, pulling it where a registry has it.
-pub async fn resolve(settings: &DockerSettings, reference: &ImageRef) -> eyre::Result<ResolvedImage> {
-    let docker = Docker::connect(&settings.socket).await?;
-    let mut bars = Bars::new();
-    let mut is_told = output::is_watched();
-    let show = &mut |event| {
-        if !std::mem::replace(&mut is_told, true) {
-            output::progress(&format!("{} pulling {reference}", output::dim("image")));
-        }
-        bars.show(&event);
-    };
-    let pinned = docker.resolve(reference, show).await;
-    bars.clear();
-    let pinned = pinned?;
-    if pinned.to_string() != reference.as_str() {
-        output::progress(&format!("{} {reference} is {pinned}", output::dim("image")));
-    }
-    Ok(pinned)
-}
-
-/// A bar for each layer; nothing where nobody watches.
-struct Bars {
+/// The progress of what is about to become active.
+pub struct Pulls {
+    is_told: bool,
     all: MultiProgress,
     layers: HashMap<String, ProgressBar>,
 }
 
-impl Bars {
-    fn new() -> Self {
+impl Pulls {
+    /// With nothing shown yet.
+    pub fn new() -> Self {
         let all = MultiProgress::new();
         if !output::is_watched() {
             all.set_draw_target(indicatif::ProgressDrawTarget::hidden());
         }
         Self {
+            is_told: output::is_watched(),
             all,
             layers: HashMap::new(),
         }
     }
 
-    fn show(&mut self, event: &PullEvent) {
+    /// Shows it.
+    pub fn show(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Warning(message) => output::warning(message),
+            Progress::Pulling { image, event } => {
+                if !std::mem::replace(&mut self.is_told, true) {
+                    output::progress(&format!("{} pulling {image}", output::dim("image")));
+                }
+                self.advance(event);
+            }
+            Progress::Resolved { image, to } => {
+                self.clear();
+                if to.to_string() != image.as_str() {
+                    output::progress(&format!("{} {image} is {to}", output::dim("image")));
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, event: &PullEvent) {
         let (Some(layer), Some(total)) = (&event.layer, event.total) else {
             return;
         };
@@ -62,7 +64,8 @@ impl Bars {
         bar.set_message(event.status.clone());
     }
 
-    fn clear(&self) {
+    /// What is left of the bars goes.
+    pub fn clear(&self) {
         self.layers.values().for_each(ProgressBar::finish_and_clear);
     }
 }

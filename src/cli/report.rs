@@ -2,12 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::config::ConfigError;
-use crate::config::env_file::EnvFileError;
 use crate::engine::Outcome;
-use crate::model::{Hinted, Invalid};
-use crate::ops::lock::Busy;
-use crate::plan::Refusal;
+use crate::model::{Hinted, StateError};
+use crate::ops::Error;
 
 use super::output;
 
@@ -43,9 +40,8 @@ impl From<Outcome> for Exit {
     }
 }
 
-/// An error that ends the program with an exit code of its own.
-#[derive(Debug, thiserror::Error)]
-#[error("{cause:#}")]
+/// An error, and how the program ends by it.
+#[derive(Debug)]
 pub struct Ends {
     /// The exit code.
     pub exit: Exit,
@@ -60,48 +56,60 @@ impl Ends {
     }
 }
 
+impl From<Error> for Ends {
+    fn from(error: Error) -> Self {
+        let exit = match &error {
+            Error::Invalid(_) => Exit::Usage,
+            Error::Refused(_) | Error::Failed(_) => Exit::Refused,
+            Error::Busy(_) => Exit::Busy,
+            Error::HalfDone(_) => Exit::Failed,
+        };
+        Self::with(exit)(error.into())
+    }
+}
+
+impl From<eyre::Report> for Ends {
+    fn from(error: eyre::Report) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<StateError> for Ends {
+    fn from(error: StateError) -> Self {
+        Error::from(error).into()
+    }
+}
+
 /// Prints the error, if it is one, and turns all into the exit code. What was done stays done, also where the answer
 /// could not be written.
-pub fn exit_code(result: eyre::Result<Exit>) -> ExitCode {
-    let told = if result.is_ok() { output::finish() } else { Ok(()) };
-    if let Err(error) = told.as_ref().and(result.as_ref()) {
-        report(error);
-    }
-    let exit = result.unwrap_or_else(|error| classify(&error));
+pub fn exit_code(result: Result<Exit, Ends>) -> ExitCode {
+    let exit = match result {
+        Ok(exit) => {
+            if let Err(error) = output::finish() {
+                report(&error);
+            }
+            exit
+        }
+        Err(ends) => {
+            report(&ends.cause);
+            ends.exit
+        }
+    };
     ExitCode::from(exit as u8)
 }
 
 /// Prints an error and its hint to stderr.
 pub fn report(error: &eyre::Report) {
-    let refusal = error.downcast_ref::<Refusal>().and_then(Refusal::hint);
-    let ends = error.downcast_ref::<Ends>().map(|ends| &ends.cause);
-    let hinted = Hinted::find(ends.unwrap_or(error));
-    let hint = hinted.map(|hinted| hinted.hint().to_owned()).or(refusal);
+    let hinted = Hinted::find(error);
     let details = hinted.map(Hinted::details).unwrap_or_default();
-    output::error(&format!("{error:#}"), details, hint.as_deref());
-}
-
-fn classify(error: &eyre::Report) -> Exit {
-    let is_invalid = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<Invalid>() || cause.is::<ConfigError>() || cause.is::<EnvFileError>()
-    };
-    if error.is::<Busy>() || matches!(error.downcast_ref(), Some(Refusal::Busy { .. })) {
-        Exit::Busy
-    } else if let Some(ends) = error.downcast_ref::<Ends>() {
-        ends.exit
-    } else if error.is::<Refusal>() {
-        Exit::Refused
-    } else if error.chain().any(is_invalid) {
-        Exit::Usage
-    } else {
-        Exit::Refused
-    }
+    output::error(&format!("{error:#}"), details, hinted.map(Hinted::hint));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId};
+    use crate::model::{AppName, Invalid, OpenSwitch, ReleaseId, SwitchId};
+    use crate::plan::Refusal;
 
     #[test]
     fn every_kind_of_error_has_its_exit_code() {
@@ -115,20 +123,20 @@ mod tests {
                 since: jiff::Timestamp::UNIX_EPOCH,
             },
         };
-        assert_eq!(classify(&busy.into()), Exit::Busy);
-        assert_eq!(classify(&Busy("taken".into()).into()), Exit::Busy);
-        assert_eq!(classify(&Refusal::NotInstalled { app }.into()), Exit::Refused);
-        assert_eq!(classify(&Invalid::new("no").into()), Exit::Usage);
-        assert_eq!(
-            classify(&eyre::Report::from(Invalid::new("no")).wrap_err("cannot read x")),
-            Exit::Usage
-        );
-        assert_eq!(
-            classify(&Ends::with(Exit::Failed)(eyre::eyre!("half")).into()),
-            Exit::Failed
-        );
-        assert_eq!(classify(&eyre::eyre!("etcd is away")), Exit::Refused);
-        let stuck = Ends::with(Exit::Stuck)(Invalid::new("no").into());
-        assert_eq!(classify(&stuck.into()), Exit::Stuck);
+        let exit = |error: Error| Ends::from(error).exit;
+        assert_eq!(exit(busy.into()), Exit::Busy);
+        assert_eq!(exit(Error::busy("taken".into())), Exit::Busy);
+        assert_eq!(exit(Refusal::NotInstalled { app }.into()), Exit::Refused);
+        assert_eq!(exit(Refusal::Invalid(Invalid::new("no")).into()), Exit::Usage);
+        assert_eq!(exit(Invalid::new("no").into()), Exit::Usage);
+        assert_eq!(exit(Error::HalfDone(eyre::eyre!("half"))), Exit::Failed);
+        assert_eq!(exit(eyre::eyre!("etcd is away").into()), Exit::Refused);
+    }
+
+    #[test]
+    fn refusal_keeps_its_hint() {
+        let app = AppName::parse("shop").unwrap();
+        let ends = Ends::from(Error::from(Refusal::NoCursor { app }));
+        assert_eq!(Hinted::find(&ends.cause).map(Hinted::hint), Some("bgctl repair shop"));
     }
 }

@@ -2,79 +2,47 @@
 
 use std::io::{BufRead as _, IsTerminal as _};
 
-use crate::files;
-use crate::model::{AppName, Color, Hinted, Settings, StoreSettings};
+use crate::model::{AppName, Color, StoreSettings};
+use crate::ops::Error;
 use crate::ops::context::Context;
-use crate::ops::install::{self, Files, Remove};
-use crate::ops::lock::{lock, refuse_open_switch};
-use crate::ops::opening::{busy, own_lease};
+use crate::ops::uninstall::Uninstall;
 
 use super::args;
-use super::install::explain;
 use super::output;
-use super::report::Exit;
+use super::report::{Ends, Exit};
 use super::signals::Signals;
 
 /// Asks, and then removes.
-pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit> {
+pub async fn run(context: &Context, verb: &args::Uninstall) -> Result<Exit, Ends> {
     context.require_root_on_host("uninstall")?;
-    context.require_installed(&verb.app)?;
-    let (settings, layout) = (context.settings()?, &context.layout);
-    // The folder is gone where an uninstall before this one ended in the middle.
-    install::make_state(layout, &verb.app)?;
-    let _lock = lock(context, &verb.app, "uninstall")?;
-    refuse_open_switch(context, &verb.app, "uninstall")?;
-    let app = context.app(&verb.app)?;
-    let manifest = files::read(&layout.manifest(&app.name))?.unwrap_or_default();
-    let written = Files::of(&app, &manifest, &settings, layout, &install::program()?)?;
-    written.refuse_kept(&app.name, &layout.template_unit(&app.name))?;
-    let machine = context.machine(app.clone()).await?;
-    // Whether the store can be reached is found out while nothing has changed yet.
-    let store = machine.store().await?;
-    let active = store.get(&app.name).await?.and_then(|stored| stored.cursor.active);
-    if !verb.yes && !is_agreed(&app.name, active, verb.keep_state, &settings)? {
+    let (app, keep_state) = (&verb.app, verb.keep_state);
+    let uninstall = Uninstall::begin(context, app).await?;
+    let question = question(app, uninstall.active, keep_state, &context.settings()?.store);
+    if !verb.yes && !is_agreed(app, &question)? {
         output::answer("nothing was removed");
         return Ok(Exit::Refused);
     }
-    let mut signals = Signals::hold()?;
-    // The cursor goes for all hosts that share it.
-    let acquired = machine.acquire_lease(&own_lease(&"uninstall", "uninstall")?).await;
-    acquired.map_err(|error| busy(&app.name, "uninstall", error))?;
-    let remove = Remove {
-        app: &app,
-        settings: &settings,
-        layout,
-        systemd: machine.systemd(),
-        store,
-        keep_state: verb.keep_state,
-    };
     let why = "finishing first: half an installation would be left";
-    let left = signals.finish(install::remove(&remove, &written), why).await;
-    machine.release_lease().await;
-    let half = || {
-        format!(
-            "{} is only half removed; run bgctl uninstall again to remove the rest",
-            app.name
-        )
-    };
-    for path in left.map_err(|failed| explain(failed, half()))? {
+    for path in Signals::hold()?.finish(uninstall.run(keep_state), why).await? {
         output::warning(&format!(
             "{path} was left in place: it was changed by hand since bgctl wrote it"
         ));
     }
-    output::answer(&format!("{} is uninstalled", app.name));
+    output::answer(&format!("{app} is uninstalled"));
     Ok(Exit::Done)
 }
 
-fn is_agreed(app: &AppName, active: Option<Color>, keep_state: bool, settings: &Settings) -> eyre::Result<bool> {
+fn is_agreed(app: &AppName, question: &str) -> Result<bool, Ends> {
     if !std::io::stdin().is_terminal() {
         let message = format!("cannot ask whether to uninstall {app}: there is no terminal");
-        return Err(Hinted::new(message, "say it on the command line: --yes").into());
+        return Err(Error::refused(message, "say it on the command line: --yes").into());
     }
-    let question = question(app, active, keep_state, &settings.store);
     output::progress(&format!("{question} [y/N] "));
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(eyre::Report::from)?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8Path;
-use eyre::WrapErr;
 
-use super::read_text;
+use super::{FileError, read_text};
 use crate::model::EnvName;
 
 /// What is wrong with an env file, and on which line (from 1).
@@ -19,9 +18,10 @@ pub struct EnvFileError {
     reason: &'static str,
 }
 
-/// Reads the env file at `path`; fails where it cannot be read, and with [`EnvFileError`] as [`parse`] does.
-pub fn read(path: &Utf8Path) -> eyre::Result<BTreeMap<EnvName, String>> {
-    parse(&read_text(path)?).wrap_err_with(|| format!("cannot use {path}"))
+/// Reads the env file at `path`; what is wrong in it is a [`FileError::Invalid`].
+pub fn read(path: &Utf8Path) -> Result<BTreeMap<EnvName, String>, FileError> {
+    let parsed = parse(&read_text(path)?);
+    parsed.map_err(|error| FileError::Invalid(eyre::Report::new(error).wrap_err(format!("cannot use {path}"))))
 }
 
 /// Parses the text of an env file. A variable that is set twice has its last value, as in systemd.

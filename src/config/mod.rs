@@ -4,8 +4,8 @@
 //!    parsed into a type that has checked it.
 //! 2. *Validated*: the types of [`model`](crate::model), with the defaults filled in and what must fit together checked.
 //!
-//! Every parser takes text; [`read_text`] is the only function here that touches a file. An error is a [`ConfigError`]:
-//! one sentence, and the place in the file.
+//! Every parser takes text, and its error is a [`ConfigError`]: one sentence, and the place in the file. [`read_text`] is the only
+//! function here that touches a file; what reads and parses one errors with [`FileError`].
 
 pub mod env_file;
 mod error;
@@ -15,19 +15,47 @@ mod value;
 
 pub use error::ConfigError;
 
+use std::fmt;
 use std::io::ErrorKind;
 
 use camino::Utf8Path;
-use eyre::WrapErr as _;
 
 use crate::model::{Hinted, Invalid};
 
 /// The most that a configuration file or an `env_file` may have, bytes: systemd reads no longer line of a unit either.
 const MOST: u64 = 1 << 20;
 
-/// Reads a configuration file; fails where it cannot be read, and with [`Invalid`] where it is no text file, or larger than
-/// 1 MiB.
-pub fn read_text(path: &Utf8Path) -> eyre::Result<String> {
+/// Why a file that a person wrote cannot be used.
+#[derive(Debug)]
+pub enum FileError {
+    /// It is not there, or what stands in it is wrong.
+    Invalid(eyre::Report),
+    /// It cannot be read.
+    Failed(eyre::Report),
+}
+
+impl From<ConfigError> for FileError {
+    fn from(error: ConfigError) -> Self {
+        Self::Invalid(error.into())
+    }
+}
+
+impl From<FileError> for eyre::Report {
+    fn from(error: FileError) -> Self {
+        let (FileError::Invalid(error) | FileError::Failed(error)) = error;
+        error
+    }
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Invalid(error) | Self::Failed(error)) = self;
+        fmt::Display::fmt(error, f)
+    }
+}
+
+/// Reads a configuration file. Errors with [`FileError::Invalid`] where it is not there, is no text file, or is larger than 1 MiB.
+pub fn read_text(path: &Utf8Path) -> Result<String, FileError> {
     let reason = match crate::files::read_at_most(path, MOST) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Ok(text),
@@ -38,12 +66,17 @@ pub fn read_text(path: &Utf8Path) -> eyre::Result<String> {
             ErrorKind::IsADirectory => "it is a folder",
             ErrorKind::FileTooLarge => "it is larger than 1 MiB, and no file that a person writes is",
             ErrorKind::PermissionDenied => {
-                return Err(Hinted::new(format!("cannot read {path}: permission denied"), "run this as root").into());
+                let denied = Hinted::new(format!("cannot read {path}: permission denied"), "run this as root");
+                return Err(FileError::Failed(denied.into()));
             }
-            _ => return Err(error).wrap_err_with(|| format!("cannot read {path}")),
+            _ => {
+                let failed = eyre::Report::new(error).wrap_err(format!("cannot read {path}"));
+                return Err(FileError::Failed(failed));
+            }
         },
     };
-    Err(Invalid::new(format!("cannot read {path}: {reason}")).into())
+    let invalid = Invalid::new(format!("cannot read {path}: {reason}"));
+    Err(FileError::Invalid(invalid.into()))
 }
 
 #[cfg(test)]
@@ -61,7 +94,7 @@ mod tests {
             let error = read_text(&path).unwrap_err();
             let told = format!("cannot read {path}: it is larger than 1 MiB, and no file that a person writes is");
             assert_eq!(error.to_string(), told);
-            assert!(error.is::<Invalid>());
+            assert!(matches!(error, FileError::Invalid(_)));
             assert_eq!(env_file::read(&path).unwrap_err().to_string(), told);
         }
     }

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::error::Problem;
 use super::manifest::certificate;
 use super::value::{AbsolutePath, Endpoint, KeyPrefix, Line, PortNumber, ServiceName, Time};
-use super::{ConfigError, read_text};
+use super::{ConfigError, FileError, read_text};
 use crate::model::{DockerSettings, EtcdSettings, Invalid, NginxSettings, Port, Settings, StoreSettings, UnitName};
 
 const PREFIX: &str = "/";
@@ -61,9 +61,8 @@ struct Docker {
     socket: Option<AbsolutePath>,
 }
 
-/// Reads the settings at `path`, the defaults where there is no such file; fails where it cannot be read, and with
-/// [`ConfigError`] as [`parse`] does.
-pub fn read(path: &Utf8Path) -> eyre::Result<Settings> {
+/// Reads the settings at `path`, the defaults where there is no such file; what is wrong in it is a [`FileError::Invalid`].
+pub fn read(path: &Utf8Path) -> Result<Settings, FileError> {
     // The link itself is asked: one that points nowhere is an error, not the defaults.
     let text = match path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),

@@ -97,7 +97,7 @@ impl Differences<'_> {
         match file {
             UnitFile::Enabled => {}
             UnitFile::Disabled => {
-                let what = format!("{unit} does not start at boot, so no interrupted switch would go on");
+                let what = format!("{unit} does not start at boot, so no interrupted switch would be resumed");
                 self.add(what, format!("systemctl enable {unit}"), [Repair::Write]);
             }
             UnitFile::Masked => {

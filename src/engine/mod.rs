@@ -124,7 +124,7 @@ async fn undo(plan: &Plan, step: usize, events: &mut Vec<Event>, effects: &mut i
 }
 
 fn bus_lost(error: eyre::Report) -> eyre::Report {
-    error.wrap_err("cannot go on: the system bus closed the connection")
+    error.wrap_err("cannot continue: the system bus closed the connection")
 }
 
 /// How often in a row the last thing failed that is tried again now; none where something else comes next.

@@ -57,7 +57,7 @@ pub async fn once(check: &Check, port: Port, timeout: Duration) -> Result<(), St
         .unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
 }
 
-/// Tries `check` until it succeeds, and goes on succeeding for as long as it says. `on_status` hears of each new answer.
+/// Tries `check` until it succeeds, and then for as long as it must keep succeeding. `on_status` hears of each new answer.
 ///
 /// Errors after the check's deadline, which counts from `began`, the start of the instance, with the last answer. One try is
 /// made in any case.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Unreadable, sealed};
+use crate::model::{OpenSwitch, Unreadable, sealed};
 use crate::plan::{self, Plan};
 
 use super::{Entry, Event, Next, can_be_rolled_back, next};
@@ -32,6 +32,15 @@ pub struct Head {
 }
 
 impl Record {
+    /// The switch as the open one.
+    pub fn as_open(&self) -> OpenSwitch {
+        OpenSwitch {
+            id: self.head.plan.switch.clone(),
+            release: self.head.plan.release.clone(),
+            since: self.head.opened,
+        }
+    }
+
     /// Reads a journal, and says how many of its bytes are whole lines: a power cut can leave half a line at the end,
     /// of an event that nothing was based on. Fails where any other line cannot be read, or is not as it was written.
     pub fn parse(bytes: &[u8]) -> Result<(Self, usize), Unreadable> {

@@ -55,11 +55,7 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { lease, endless } = self;
         match endless {
-            Some(key) => write!(
-                f,
-                "{lease}; key {key} has no etcd lease attached, so it never expires: {}",
-                delete(key)
-            ),
+            Some(key) => write!(f, "{lease}; key {key} has no etcd lease attached, so it never expires"),
             None => lease.fmt(f),
         }
     }

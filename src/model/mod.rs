@@ -32,7 +32,7 @@ pub use path::{CredentialId, check_health_path, check_path, check_program};
 pub use problem::{Hint, Hinted, Invalid};
 pub use release::{Artifact, Release, Resolved};
 pub use route::Route;
-pub use sealed::Unreadable;
+pub use sealed::{StateError, Unreadable};
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};
 pub use site::{Certificate, Listen, ServerName, Site};
 pub use unit::UnitName;

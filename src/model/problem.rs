@@ -62,11 +62,6 @@ impl Hinted {
         &self.hint
     }
 
-    /// The error itself.
-    pub fn cause(&self) -> &eyre::Report {
-        &self.cause
-    }
-
     /// Lines to show below it.
     pub fn details(&self) -> &[String] {
         &self.details

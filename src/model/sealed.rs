@@ -11,7 +11,7 @@
 //! A sum is the first 16 hexadecimal digits of the SHA-256. Each kind of file has a version of its own, which whoever writes it
 //! names: a file is read in that version and in every older one. Version 1, or none, has no sum; all later ones have.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -43,29 +43,51 @@ pub enum Unreadable {
 
 impl Unreadable {
     /// The error for an operator; `path` is the file, of `app`.
-    pub fn at(&self, path: impl std::fmt::Display, app: &AppName) -> Hinted {
-        let hint = match self {
-            Self::Damaged(_) => format!("bgctl repair {app}"),
-            Self::Newer { .. } => "use the bgctl that wrote it, or a newer one".to_owned(),
-        };
-        Hinted::from(
-            eyre::Report::new(self.clone()).wrap_err(format!("cannot use {path}")),
-            hint,
-        )
+    pub fn at(&self, path: impl fmt::Display, app: &AppName) -> StateError {
+        let error = eyre::Report::new(self.clone()).wrap_err(format!("cannot use {path}"));
+        match self {
+            Self::Damaged(_) => StateError::Damaged(Hinted::from(error, format!("bgctl repair {app}")).into()),
+            Self::Newer { .. } => {
+                StateError::Newer(Hinted::from(error, "use the bgctl that wrote it, or a newer one").into())
+            }
+        }
     }
+}
 
-    /// Whether `error` is one that [`Unreadable::at`] made of what a newer bgctl wrote.
-    pub fn is_newer(error: &eyre::Report) -> bool {
-        matches!(Self::of(error), Some(Self::Newer { .. }))
+/// Why state could not be read, be it a file of this host or keys in etcd.
+#[derive(Debug)]
+pub enum StateError {
+    /// It is not what bgctl wrote.
+    Damaged(eyre::Report),
+    /// A newer bgctl wrote it.
+    Newer(eyre::Report),
+    /// It could not be looked at, which says nothing of what is there.
+    Failed(eyre::Report),
+}
+
+impl StateError {
+    fn report(&self) -> &eyre::Report {
+        let (Self::Damaged(error) | Self::Newer(error) | Self::Failed(error)) = self;
+        error
     }
+}
 
-    /// Whether `error` is one that [`Unreadable::at`] made of what is damaged.
-    pub fn is_damaged(error: &eyre::Report) -> bool {
-        matches!(Self::of(error), Some(Self::Damaged(_)))
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.report(), f)
     }
+}
 
-    fn of(error: &eyre::Report) -> Option<&Self> {
-        Hinted::find(error).and_then(|hinted| hinted.cause().downcast_ref())
+impl From<eyre::Report> for StateError {
+    fn from(error: eyre::Report) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<StateError> for eyre::Report {
+    fn from(error: StateError) -> Self {
+        let (StateError::Damaged(error) | StateError::Newer(error) | StateError::Failed(error)) = error;
+        error
     }
 }
 

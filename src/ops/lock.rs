@@ -10,15 +10,10 @@ use crate::plan::{Refusal, Verb};
 use crate::state::switches::Switches;
 
 use super::context::Context;
-use super::leftovers;
+use super::{Error, leftovers};
 
 /// How long who has a lock may take to say so.
 const SIGNED: Duration = Duration::from_millis(100);
-
-/// Another command holds the app's lock, or another host its lease.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Busy(pub String);
 
 /// An app as it is installed, while this command has its lock and no switch of it is open.
 #[derive(Debug)]
@@ -29,9 +24,9 @@ pub struct Locked {
 }
 
 impl Locked {
-    /// Takes the lock, and reads the app after that. Fails with [`Busy`] where another command has it, and with a [`Refusal`]
-    /// where a switch is open or the app is not installed.
-    pub fn take(context: &Context, name: &AppName, verb: Verb) -> eyre::Result<Self> {
+    /// Takes the lock, and reads the app after that. Errors with [`Error::Busy`] where another command has it or a switch is open,
+    /// and with [`Error::Refused`] where the app is not installed.
+    pub fn take(context: &Context, name: &AppName, verb: Verb) -> Result<Self, Error> {
         // Without that there is no folder for the lock.
         context.require_installed(name)?;
         let lock = lock(context, name, verb.as_str())?;
@@ -44,12 +39,12 @@ impl Locked {
 }
 
 /// The app's lock, for as long as the returned value lives; what a bgctl left behind that was killed while it had the lock is removed.
-/// Fails with [`Busy`], which names who has it, where it is taken.
-pub fn lock(context: &Context, app: &AppName, verb: &str) -> eyre::Result<files::Lock> {
+/// Errors with [`Error::Busy`], which names who has it, where it is taken.
+pub fn lock(context: &Context, app: &AppName, verb: &str) -> Result<files::Lock, Error> {
     let path = context.layout.lock(app);
     let Some(mut lock) = files::Lock::try_take(&path)? else {
         let holder = holder(&path)?;
-        return Err(Busy(format!("cannot {verb} {app}: {holder}")).into());
+        return Err(Error::busy(format!("cannot {verb} {app}: {holder}")));
     };
     let (process, since) = (std::process::id(), jiff::Timestamp::now());
     lock.sign(&format!(
@@ -76,8 +71,8 @@ fn holder(path: &Utf8Path) -> eyre::Result<String> {
     }
 }
 
-/// Fails with [`Refusal::Busy`] where a switch of the app is open.
-pub fn refuse_open_switch(context: &Context, app: &AppName, verb: &'static str) -> eyre::Result<()> {
+/// Errors with [`Error::Busy`] where a switch of the app is open.
+pub fn refuse_open_switch(context: &Context, app: &AppName, verb: &'static str) -> Result<(), Error> {
     match Switches::new(&context.layout, app).open()? {
         Some(open) => Err(Refusal::Busy {
             verb,

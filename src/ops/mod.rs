@@ -1,17 +1,32 @@
-//! The use cases, without a word on how they are shown.
+//! The use cases: what the command line, and whatever else drives a host, calls. Nothing here prints: what a use case has to say
+//! while it is under way is [`Progress`], and why it was not carried out is an [`Error`].
 //!
-//! * [`context`]: what each of them starts from
-//! * [`lock`]: one command at a time changes an app
-//! * [`opening`]: from what was asked for to an open switch
+//! * [`install`], [`uninstall`], [`switch`], [`rollback`], [`abort`], [`resume`], [`follow`], [`status`], [`repair`], [`probe`]: one
+//!   each
+//! * [`context`]: what each of them starts from; [`installed`]: which apps there are
+//! * [`lock`]: one command at a time changes an app; [`opening`]: from what was asked for to an open switch
 //! * [`worker`]: the open switch is carried out
 //! * [`machine`]: the engine's effects: what each step does here, and what a repair does
-//! * [`install`]: the files of an app, and what must hold before they are written
-//! * [`leftovers`]: what a bgctl that was killed leaves
 
+pub mod abort;
 pub mod context;
+mod error;
+pub mod follow;
 pub mod install;
-pub mod leftovers;
+pub mod installed;
+mod leftovers;
 pub mod lock;
 pub mod machine;
 pub mod opening;
+pub mod probe;
+mod progress;
+pub mod repair;
+pub mod resume;
+pub mod rollback;
+pub mod status;
+pub mod switch;
+pub mod uninstall;
 pub mod worker;
+
+pub use error::Error;
+pub use progress::Progress;

@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use crate::files;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName, Hinted, Lease, Observed, Release, ReleaseId};
+use crate::model::{App, AppName, Hinted, Lease, Observed, Release, ReleaseId, SwitchId};
 use crate::plan::{Plan, Verb};
 use crate::state::releases::Releases;
 use crate::state::switches::Switches;
 use crate::store::LeaseError;
 
 use super::context::Context;
-use super::lock::{Busy, Locked};
+use super::lock::Locked;
 use super::machine::{Machine, Published, host_name};
-use super::worker;
+use super::{Error, Progress, worker};
 
 /// How long a worker that lives may take to begin.
 const BEGUN: Duration = Duration::from_secs(10);
@@ -33,20 +33,20 @@ pub struct Opening {
 }
 
 impl Opening {
-    /// Acquires the app's lease and looks at the host. Fails with [`Busy`] where another host holds it. `release` is the one
-    /// that is to be active, where it is known by now; `warn` is told what an operator should know.
+    /// Acquires the app's lease and looks at the host. Errors with [`Error::Busy`] where another host holds it. `release` is the
+    /// one that is to be active, where it is known by now.
     pub async fn begin(
         context: &Context,
         locked: Locked,
         verb: Verb,
         release: Option<ReleaseId>,
-        warn: impl Fn(&str),
-    ) -> eyre::Result<Self> {
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Self, Error> {
         let Locked { app, lock } = locked;
         let name = app.name.clone();
         let machine = context.machine(app.clone()).await?;
         if let Some(Published::Overruled(_)) = machine.publish().await? {
-            warn(&overruled(&name));
+            progress(Progress::Warning(&overruled(&name)));
         }
         let next = Switches::new(&context.layout, &name).next_id()?;
         let lease = Lease {
@@ -71,17 +71,17 @@ impl Opening {
     }
 
     /// As [`Opening::begin`], without the store. Fails where the store answers, or is this host's own.
-    pub async fn begin_locally(context: &Context, locked: Locked) -> eyre::Result<Self> {
+    pub async fn begin_locally(context: &Context, locked: Locked) -> Result<Self, Error> {
         let Locked { app, lock } = locked;
         let name = app.name.clone();
         if !context.settings()?.store.is_elsewhere() {
             let message = format!("cannot roll back {name} locally: its cursor lives on this host, and is never away");
-            return Err(Hinted::new(message, format!("bgctl rollback {name}")).into());
+            return Err(Error::refused(message, format!("bgctl rollback {name}")));
         }
         let machine = context.machine(app.clone()).await?;
         if let Ok(true) = tokio::time::timeout(AWAY, machine.is_store_usable()).await {
             let message = format!("cannot roll back {name} locally: the store answers");
-            return Err(Hinted::new(message, format!("bgctl rollback {name}")).into());
+            return Err(Error::refused(message, format!("bgctl rollback {name}")));
         }
         let observed = machine.observe_locally().await?;
         Ok(Self {
@@ -104,12 +104,15 @@ impl Opening {
         }
     }
 
-    /// Returns the plan; if there is none, the lease is released.
-    pub async fn planned<T, E: Into<eyre::Report>>(&self, planned: Result<T, E>) -> eyre::Result<T> {
-        if planned.is_err() {
-            self.machine.release_lease().await;
+    /// This, with its plan; if there is none, the lease is released.
+    pub async fn planned(self, plan: Result<Plan, Error>) -> Result<Planned, Error> {
+        match plan {
+            Ok(plan) => Ok(Planned { opening: self, plan }),
+            Err(error) => {
+                self.machine.release_lease().await;
+                Err(error)
+            }
         }
-        planned.map_err(Into::into)
     }
 
     /// The app.
@@ -126,16 +129,43 @@ impl Opening {
     pub fn add_release(&self, context: &Context, release: &Release) -> eyre::Result<()> {
         Releases::new(&context.layout, &self.app.name).add(release)
     }
+}
 
+/// A switch that is planned. Nothing has changed yet.
+#[derive(Debug)]
+pub struct Planned {
+    opening: Opening,
+    plan: Plan,
+}
+
+/// A switch that is open: a worker runs it.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its app.
+    pub app: AppName,
+    /// Its id.
+    pub switch: SwitchId,
+    /// The systemd that runs its worker.
+    pub systemd: Systemd,
+}
+
+impl Planned {
     /// Writes the plan to disk and starts the worker; once that has begun, the open switch keeps others away, and the lock is
     /// given back. To be run to its end: a plan without a worker would wait for the next boot.
-    pub async fn commit(self, context: &Context, plan: &Plan) -> eyre::Result<Systemd> {
-        let switches = Switches::new(&context.layout, &self.app.name);
-        let systemd = self.machine.systemd().clone();
-        let opened = open(&switches, &systemd, plan).await;
-        self.planned(opened).await?;
-        drop(self.lock);
-        Ok(systemd)
+    pub async fn open(self, context: &Context) -> Result<Opened, Error> {
+        let Self { opening, plan } = self;
+        let switches = Switches::new(&context.layout, &plan.app);
+        let systemd = opening.machine.systemd().clone();
+        if let Err(error) = open(&switches, &systemd, &plan).await {
+            opening.machine.release_lease().await;
+            return Err(error.into());
+        }
+        drop(opening.lock);
+        Ok(Opened {
+            app: plan.app,
+            switch: plan.switch,
+            systemd,
+        })
     }
 }
 
@@ -182,11 +212,17 @@ pub fn own_lease(what: &impl std::fmt::Display, verb: &str) -> eyre::Result<Leas
     })
 }
 
-/// A lease that was not acquired; [`Busy`] where another host holds it.
-pub fn busy(app: &AppName, verb: &str, error: LeaseError) -> eyre::Report {
+/// A lease that was not acquired; [`Error::Busy`] where another host holds it.
+pub fn busy(app: &AppName, verb: &str, error: LeaseError) -> Error {
     match error {
-        LeaseError::HeldBy(by) => Busy(format!("cannot {verb} {app}: it is held by {by}")).into(),
-        LeaseError::Failed(error) => error,
+        LeaseError::HeldBy(by) => {
+            let message = format!("cannot {verb} {app}: it is held by {by}");
+            match by.delete() {
+                Some(delete) => Error::Busy(Hinted::new(message, delete).into()),
+                None => Error::busy(message),
+            }
+        }
+        LeaseError::Failed(error) => error.into(),
     }
 }
 

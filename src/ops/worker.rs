@@ -19,10 +19,9 @@ use crate::state::switches::Switches;
 
 use super::context::Context;
 use super::install::program;
-use super::leftovers;
-use super::lock::Busy;
 use super::machine::{Published, lease_of};
 use super::opening::overruled;
+use super::{Error, Progress, leftovers};
 
 /// How long the worker may take to say that it is there.
 const START: Duration = Duration::from_secs(30);
@@ -38,18 +37,22 @@ pub async fn start(systemd: &Systemd, app: &AppName) -> eyre::Result<()> {
 }
 
 /// Runs the open switch from where it is, and returns how it ended. If none is open, publishes the moves of the cursor that were
-/// deferred. `None` if there was no switch to run. Errors with [`Busy`] if another worker runs it; with anything else if another
-/// worker may succeed. `warn` is told what an operator should know.
-pub async fn run(context: &Context, app: &AppName, warn: &impl Fn(&str)) -> eyre::Result<Option<Outcome>> {
+/// deferred. `None` if there was no switch to run. Errors with [`Error::Busy`] if another worker runs it; with anything else if
+/// another worker may succeed.
+pub async fn run(
+    context: &Context,
+    app: &AppName,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Option<Outcome>, Error> {
     let switches = Switches::new(&context.layout, app);
     let deferred = deferred::Journal::new(&context.layout, app);
     let mut ended = None;
     loop {
         if let Some(id) = switches.open_id()? {
-            ended = take_up(context, app, &switches, &id, warn).await?;
+            ended = take_up(context, app, &switches, &id, progress).await?;
         } else if deferred.read()?.is_some() {
             tokio::select! {
-                published = publish(context, app, warn) => published?,
+                published = publish(context, app, progress) => published?,
                 () = opened(&switches) => {}
             }
         } else {
@@ -66,16 +69,17 @@ async fn take_up(
     app: &AppName,
     switches: &Switches,
     id: &SwitchId,
-    warn: &impl Fn(&str),
-) -> eyre::Result<Option<Outcome>> {
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Option<Outcome>, Error> {
     let Some(_lock) = files::Lock::try_take(&switches.path(id))? else {
-        return Err(Busy(format!("cannot run switch {id} of {app}: another worker runs it")).into());
+        let message = format!("cannot run switch {id} of {app}: another worker runs it");
+        return Err(Error::busy(message));
     };
     // It was closed meanwhile, and nothing of it was begun.
     if switches.open_id()?.as_ref() != Some(id) {
         return Ok(None);
     }
-    carry_out(context, app, switches, id, warn).await.map(Some)
+    carry_out(context, app, switches, id, progress).await.map(Some)
 }
 
 async fn carry_out(
@@ -83,8 +87,8 @@ async fn carry_out(
     app: &AppName,
     switches: &Switches,
     id: &SwitchId,
-    warn: &impl Fn(&str),
-) -> eyre::Result<Outcome> {
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Outcome, Error> {
     let (mut record, log) = switches.resume(id)?;
     let app = context.app(app)?;
     migrate(context, &app).await?;
@@ -112,7 +116,7 @@ async fn carry_out(
     // While the switch is open: what a worker leaves that is killed here is put away by the next one.
     machine.remember();
     match outcome {
-        Outcome::Done | Outcome::RolledBack => close(context, &app, switches, warn)?,
+        Outcome::Done | Outcome::RolledBack => close(context, &app, switches, progress)?,
         Outcome::Stuck => {}
     }
     Ok(outcome)
@@ -143,7 +147,7 @@ async fn migrate(context: &Context, app: &App) -> eyre::Result<()> {
 }
 
 /// Asks the store until it answers.
-async fn publish(context: &Context, app: &AppName, warn: &impl Fn(&str)) -> eyre::Result<()> {
+async fn publish(context: &Context, app: &AppName, progress: &mut dyn FnMut(Progress<'_>)) -> Result<(), Error> {
     let machine = context.machine(context.app(app)?).await?;
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
     machine.announce("waits for the store, to move the cursor in it");
@@ -152,10 +156,11 @@ async fn publish(context: &Context, app: &AppName, warn: &impl Fn(&str)) -> eyre
         match machine.publish().await {
             Ok(None) => {}
             Ok(Some(Published::Moved(cursor))) => tracing::info!("the store says now {:?}", cursor.active),
-            Ok(Some(Published::Overruled(_))) => warn(&overruled(app)),
+            Ok(Some(Published::Overruled(_))) => progress(Progress::Warning(&overruled(app))),
             Err(error) => {
                 if !is_told {
-                    warn(&format!("{error:#}; it is asked again until it answers"));
+                    let message = format!("{error:#}; it is asked again until it answers");
+                    progress(Progress::Warning(&message));
                 }
                 is_told = true;
                 tokio::time::sleep(AGAIN).await;
@@ -174,16 +179,21 @@ async fn opened(switches: &Switches) {
 }
 
 /// Tidies up, as far as that can be done, and closes the switch.
-fn close(context: &Context, app: &App, switches: &Switches, warn: &impl Fn(&str)) -> eyre::Result<()> {
+fn close(
+    context: &Context,
+    app: &App,
+    switches: &Switches,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), Error> {
     for tidied in [
         leftovers::sweep_state(&context.layout, &app.name),
         prune(context, app, switches),
     ] {
         if let Err(error) = tidied {
-            warn(&format!("{error:#}"));
+            progress(Progress::Warning(&format!("{error:#}")));
         }
     }
-    switches.close()
+    Ok(switches.close()?)
 }
 
 /// Forgets the releases that no switch on record is about, and that no color would run.

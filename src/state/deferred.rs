@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::host::layout::Layout;
-use crate::model::{AppName, Cursor, HostId, Revision, Stored, sealed};
+use crate::model::{AppName, Cursor, HostId, Revision, StateError, Stored, sealed};
 
 /// The version of the file.
 pub const VERSION: u32 = 2;
@@ -53,11 +53,11 @@ impl Journal {
     }
 
     /// What is there; none where the store knows all. Fails where the file cannot be read.
-    pub fn read(&self) -> eyre::Result<Option<Deferred>> {
+    pub fn read(&self) -> Result<Option<Deferred>, StateError> {
         let Some(bytes) = files::read_bytes(&self.path)? else {
             return Ok(None);
         };
-        Ok(sealed::read_record(&bytes, VERSION).map_err(|error| error.at(&self.path, &self.app))?)
+        sealed::read_record(&bytes, VERSION).map_err(|error| error.at(&self.path, &self.app))
     }
 
     /// Where.

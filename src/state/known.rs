@@ -2,18 +2,18 @@
 
 use crate::files;
 use crate::host::layout::Layout;
-use crate::model::{AppName, Known, StoreSettings, Stored, sealed};
+use crate::model::{AppName, Known, StateError, StoreSettings, Stored, sealed};
 
 /// The version of the file.
 pub const VERSION: u32 = 2;
 
 /// What is known; none where nothing is. Fails where the file cannot be read.
-pub fn read(layout: &Layout, app: &AppName) -> eyre::Result<Option<Known>> {
+pub fn read(layout: &Layout, app: &AppName) -> Result<Option<Known>, StateError> {
     let path = layout.known_cursor(app);
     let Some(bytes) = files::read_bytes(&path)? else {
         return Ok(None);
     };
-    Ok(sealed::read_record(&bytes, VERSION).map_err(|error| error.at(path, app))?)
+    sealed::read_record(&bytes, VERSION).map_err(|error| error.at(path, app))
 }
 
 /// Writes down what was seen just now, where cursors live elsewhere. Nothing fails for not being able to.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 use crate::host::layout::Layout;
-use crate::model::{App, AppName, Color, Port, Release, ReleaseId, Unreadable, sealed};
+use crate::model::{App, AppName, Color, Port, Release, ReleaseId, StateError, Unreadable, sealed};
 use crate::render;
 
 /// The version of the record. There was none without a sum.
@@ -32,9 +32,9 @@ struct Record {
     container_environment: Option<String>,
 }
 
-/// The release that is pinned to a port; `None` where none is. Errors with [`Unreadable`] where a file is not as it was
+/// The release that is pinned to a port; `None` where none is. Errors with [`StateError::Damaged`] where a file is not as it was
 /// written.
-pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> eyre::Result<Option<ReleaseId>> {
+pub fn pinned(layout: &Layout, app: &AppName, port: Port) -> Result<Option<ReleaseId>, StateError> {
     let path = layout.env_file(app, port);
     let Some(environment) = files::read_bytes(&path)? else {
         return Ok(None);

@@ -3,7 +3,7 @@
 
 use camino::Utf8PathBuf;
 
-use crate::model::{AppName, Release, ReleaseId, Unreadable, sealed};
+use crate::model::{AppName, Release, ReleaseId, StateError, Unreadable, sealed};
 
 use crate::files;
 use crate::host::layout::Layout;
@@ -30,7 +30,7 @@ impl Releases {
     /// All on record, oldest first.
     pub fn list(&self) -> eyre::Result<Vec<Release>> {
         let ids = self.ids()?.into_iter();
-        let mut releases = ids.map(|id| self.read(&id)).collect::<eyre::Result<Vec<_>>>()?;
+        let mut releases = ids.map(|id| self.read(&id)).collect::<Result<Vec<_>, _>>()?;
         releases.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         Ok(releases)
     }
@@ -43,7 +43,7 @@ impl Releases {
     }
 
     /// One of them.
-    pub fn read(&self, id: &ReleaseId) -> eyre::Result<Release> {
+    pub fn read(&self, id: &ReleaseId) -> Result<Release, StateError> {
         let path = self.path(id);
         let read = match files::read_bytes(&path)? {
             Some(bytes) => sealed::read_record(&bytes, VERSION),
@@ -54,7 +54,7 @@ impl Releases {
             return Ok(release);
         }
         let other = Unreadable::Damaged(format!("it is of release {}", release.id));
-        Err(other.at(&path, &self.app).into())
+        Err(other.at(&path, &self.app))
     }
 
     /// Puts a release on record. One that is there already stays as it is: a release never changes. It is on disk when it is

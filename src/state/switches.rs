@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
 
 use crate::journal::{self, Entry, Event, Head, Next, Record};
-use crate::model::{AppName, OpenSwitch, ReleaseId, SwitchId, Unreadable, sealed};
+use crate::model::{AppName, OpenSwitch, ReleaseId, StateError, SwitchId, Unreadable, sealed};
 use crate::plan::Plan;
 
 use super::saved;
@@ -38,7 +38,7 @@ impl Switches {
     }
 
     /// The id of the open switch.
-    pub fn open_id(&self) -> eyre::Result<Option<SwitchId>> {
+    pub fn open_id(&self) -> Result<Option<SwitchId>, StateError> {
         let link = &self.link;
         let target = files::read_link(link).wrap_err_with(|| format!("cannot read {link}"))?;
         let parse = |target: String| {
@@ -47,23 +47,18 @@ impl Switches {
         };
         // As an error of what stands on disk: nobody typed this.
         let damaged = |error: eyre::Report| Unreadable::Damaged(format!("{error:#}")).at(link, &self.app);
-        Ok(target.map(parse).transpose().map_err(damaged)?)
+        target.map(parse).transpose().map_err(damaged)
     }
 
-    fn bytes(&self, path: &Utf8Path) -> eyre::Result<Vec<u8>> {
+    fn bytes(&self, path: &Utf8Path) -> Result<Vec<u8>, StateError> {
         let gone = || Unreadable::Damaged("there is no such file".to_owned()).at(path, &self.app);
-        Ok(files::read_bytes(path)?.ok_or_else(gone)?)
+        files::read_bytes(path)?.ok_or_else(gone)
     }
 
     /// The open switch.
-    pub fn open(&self) -> eyre::Result<Option<OpenSwitch>> {
+    pub fn open(&self) -> Result<Option<OpenSwitch>, StateError> {
         let Some(id) = self.open_id()? else { return Ok(None) };
-        let head = self.read(&id)?.head;
-        Ok(Some(OpenSwitch {
-            id,
-            release: head.plan.release,
-            since: head.opened,
-        }))
+        Ok(Some(self.read(&id)?.as_open()))
     }
 
     /// Opens a switch: writes its plan, and then the link that makes it the open one. Whoever takes it up puts both on disk
@@ -132,7 +127,7 @@ impl Switches {
     }
 
     /// One switch.
-    pub fn read(&self, id: &SwitchId) -> eyre::Result<Record> {
+    pub fn read(&self, id: &SwitchId) -> Result<Record, StateError> {
         let path = self.path(id);
         let parsed = Record::parse(&self.bytes(&path)?);
         let (record, _) = parsed.map_err(|error| error.at(&path, &self.app))?;

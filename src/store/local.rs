@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listed, SetError};
 use crate::files::{self, folder::Folder};
-use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, Stored, Unreadable, sealed};
+use crate::model::{AppName, ByColor, Cursor, Hint, Port, Revision, StateError, Stored, Unreadable, sealed};
 
 /// The version of such a file.
 const VERSION: u32 = 2;
@@ -49,9 +49,9 @@ impl Local {
         }
     }
 
-    pub(super) async fn get(&self, app: &AppName) -> eyre::Result<Option<Stored>> {
+    pub(super) async fn get(&self, app: &AppName) -> Result<Option<Stored>, StateError> {
         let folder = self.state.join(app.as_str());
-        blocking(move || read(&folder)).await
+        blocking(move || Ok(read(&folder))).await?
     }
 
     pub(super) async fn list(&self, apps: &[AppName]) -> eyre::Result<Listed> {
@@ -125,10 +125,9 @@ impl Local {
         let set = blocking(move || {
             let _lock = lock(&folder)?;
             match read(&folder) {
-                Ok(None) => {}
+                Ok(None) | Err(StateError::Damaged(_)) => {}
                 Ok(Some(found)) => return Ok(Err(SetError::Conflict(Some(found)))),
-                Err(error) if Unreadable::is_damaged(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
             let revision = unheard_of();
             let written = write(&folder, &Stored { cursor, revision }, ports);
@@ -188,26 +187,22 @@ fn lock(folder: &Utf8Path) -> eyre::Result<Folder> {
     }
 }
 
-/// The cursor in a folder. Returns `None` if there is none. Errors with [`Unreadable`] if what is there is damaged or a newer
-/// bgctl's, and with another error if it cannot be read, which says nothing of what is there.
-fn read(folder: &Utf8Path) -> eyre::Result<Option<Stored>> {
+/// The cursor in a folder. Returns `None` if there is none.
+fn read(folder: &Utf8Path) -> Result<Option<Stored>, StateError> {
     let path = folder.join(FILE);
     let read = match files::read_at_most(&path, MOST) {
         Ok(text) => sealed::read_record(&text, VERSION),
         Err(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::NotADirectory => return Ok(None),
             ErrorKind::FileTooLarge => Err(Unreadable::Damaged(error.to_string())),
-            _ => return Err(error).wrap_err_with(|| format!("cannot read {path}")),
+            _ => {
+                let failed = eyre::Report::new(error).wrap_err(format!("cannot read {path}"));
+                return Err(failed.into());
+            }
         },
     };
-    let record: Record = match read {
-        Ok(record) => record,
-        Err(error) => {
-            return Err(error
-                .at(path, &AppName::parse(folder.file_name().unwrap_or_default())?)
-                .into());
-        }
-    };
+    let app = AppName::parse(folder.file_name().unwrap_or_default()).map_err(eyre::Report::new)?;
+    let record: Record = read.map_err(|error| error.at(path, &app))?;
     Ok(Some(Stored {
         cursor: record.cursor,
         revision: record.revision,

@@ -20,7 +20,9 @@ use camino::Utf8Path;
 pub use etcd::Etcd;
 pub use local::Local;
 
-use crate::model::{AppName, ByColor, Cursor, Holder, HostId, Lease, NotALease, Port, Revision, StoreSettings, Stored};
+use crate::model::{
+    AppName, ByColor, Cursor, Holder, HostId, Lease, NotALease, Port, Revision, StateError, StoreSettings, Stored,
+};
 
 /// How long a lease lasts without being renewed. etcd looks twice a second for those that have expired.
 pub const LEASE_TTL: Duration = Duration::from_secs(10);
@@ -35,13 +37,13 @@ pub enum Store {
 }
 
 /// The cursors of those apps that have one; an error, as that of [`Store::get`], for each that cannot be used.
-pub type Listed = BTreeMap<AppName, eyre::Result<Stored>>;
+pub type Listed = BTreeMap<AppName, Result<Stored, StateError>>;
 
 /// What one read of the store saw of an app.
 #[derive(Debug)]
 pub struct Look {
     /// Its cursor, or why that cannot be used, as [`Store::get`] has it.
-    pub cursor: eyre::Result<Option<Stored>>,
+    pub cursor: Result<Option<Stored>, StateError>,
     /// Who holds its lease, if anybody. Nobody does in the local store.
     pub holder: Result<Option<Holder>, NotALease>,
 }
@@ -93,9 +95,9 @@ impl Store {
         })
     }
 
-    /// The cursor of an app. Returns `None` if it has none. Errors if the store cannot be read, if what is in it is damaged
-    /// ([`Unreadable`](crate::model::Unreadable)), and if the keys are another program's.
-    pub async fn get(&self, app: &AppName) -> eyre::Result<Option<Stored>> {
+    /// The cursor of an app. Returns `None` if it has none. Errors with [`StateError::Failed`] if the store cannot be read, or
+    /// the keys are another program's.
+    pub async fn get(&self, app: &AppName) -> Result<Option<Stored>, StateError> {
         match self {
             Self::Etcd(etcd) => etcd.get(app).await,
             Self::Local(local) => local.get(app).await,
@@ -181,7 +183,7 @@ impl Store {
         match self {
             Self::Etcd(etcd) => etcd.acquire(app, lease, host).await,
             Self::Local(local) => {
-                let stored = local.get(app).await.map_err(LeaseError::Failed)?;
+                let stored = local.get(app).await.map_err(|error| LeaseError::Failed(error.into()))?;
                 Ok((HeldLease { id: 0 }, stored))
             }
         }

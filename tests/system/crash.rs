@@ -1,4 +1,4 @@
-//! The worker dies, or the whole host does: the switch goes on from where it was.
+//! The worker dies, or the whole host does: the switch resumes where it was.
 
 use crate::app::App;
 use crate::host::Host;

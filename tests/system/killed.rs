@@ -133,7 +133,7 @@ fn a_switch_whose_command_line_is_killed_at_any_call_keeps_nobody_from_the_next(
         1,
         || {},
         |number, told| {
-            // What it began goes on, and whoever comes meanwhile is told so.
+            // What it began continues, and whoever comes meanwhile is told so.
             let next = || {
                 let output = app.try_switch(&format!("n{number}"));
                 if output.status == 5 { Err(output) } else { Ok(output) }

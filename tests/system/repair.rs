@@ -284,10 +284,10 @@ fn what_a_disk_damaged_is_named_and_never_used() {
     is_put_right(&app, &[("true", "p1.json: its checksum does not fit")], "p2", "green");
     host.succeed(&format!("test -e /etc/bgctl/saved/*{state}/releases/p1.json"));
     app.bgctl("rollback", "").expect(3);
-    // Blue was to run it, and is not taken back to it.
+    // Blue was to run it, and does not return to it.
     app.bgctl("switch", "--exec /bin/false --release bad").expect(1);
     app.is_served_by("p2", "green");
-    // The journal of an open switch: its worker cannot go on, and says why.
+    // The journal of an open switch: its worker cannot continue, and says why.
     app.switch("p3");
     host.succeed(&format!(
         "cd {state} && ln -s switches/0004.jsonl open && sed -i '1s/blue/green/' switches/0004.jsonl"

@@ -16,7 +16,8 @@ use contract::{active, app, host, lease, ports};
 use etcd::{Etcd, open};
 
 /// What the error says with its hint, with words in the place of what differs from run to run.
-fn told(etcd: &Etcd, error: &eyre::Report) -> String {
+fn told(etcd: &Etcd, error: impl Into<eyre::Report>) -> String {
+    let error = &error.into();
     let hint = Hinted::find(error).expect("a hint").hint();
     let text = format!("{error:#}\nhint: {hint}").replace(&etcd.address(), "ADDRESS");
     assert!(!text.contains("s3cret"), "{text}");
@@ -151,12 +152,12 @@ async fn keys_of_a_record_that_are_anothers_are_named_and_left() {
         etcd.etcdctl(&format!("put /shop/{key} {value}"));
     }
     let before = etcd.etcdctl("get --prefix /");
-    let failure = told(&etcd, &store.create(&app("shop"), &ports()).await.unwrap_err());
+    let failure = told(&etcd, store.create(&app("shop"), &ports()).await.unwrap_err());
     insta::assert_snapshot!(failure, @r#"
     cannot keep a cursor of shop below / in etcd: keys /shop/port, /shop/release, /shop/url belong to another program
     hint: give bgctl keys of its own, prefix = "/bgctl/" in [store] of bgctl.toml, or the app another name
     "#);
-    assert_eq!(told(&etcd, &store.get(&app("shop")).await.unwrap_err()), failure);
+    assert_eq!(told(&etcd, store.get(&app("shop")).await.unwrap_err()), failure);
     let replaced = store.replace(&app("shop"), &ports(), &active(Color::Blue, 1)).await;
     assert!(matches!(replaced, Err(SetError::Refused(_))), "{replaced:?}");
     let expected = Revision(0);
@@ -205,15 +206,15 @@ async fn record_that_hands_changed_is_repaired_and_removed() {
     );
 
     etcd.etcdctl("put /shop/instance purple");
-    let failure = told(&etcd, &store.get(&app("shop")).await.unwrap_err());
+    let failure = told(&etcd, store.get(&app("shop")).await.unwrap_err());
     insta::assert_snapshot!(failure, @r#"
     cannot use the cursor of shop in etcd: key /shop/instance: cannot use "purple" as a color: it is not blue, green or none
     hint: look at it with `etcdctl get --prefix /shop/`; bgctl repair shop writes there what serves
     "#);
     let listed = store.list(&[app("shop")]).await.unwrap().remove(&app("shop"));
-    assert_eq!(told(&etcd, &listed.unwrap().unwrap_err()), failure);
+    assert_eq!(told(&etcd, listed.unwrap().unwrap_err()), failure);
     assert_eq!(
-        told(&etcd, &store.create(&app("shop"), &ports()).await.unwrap_err()),
+        told(&etcd, store.create(&app("shop"), &ports()).await.unwrap_err()),
         failure
     );
     let set = store
@@ -304,7 +305,7 @@ async fn etcd_dies_in_the_middle() {
 
     etcd.signal("STOP");
     let start = Instant::now();
-    let error = told(&etcd, &store.get(&app("shop")).await.unwrap_err());
+    let error = told(&etcd, store.get(&app("shop")).await.unwrap_err());
     assert!(error.contains("no answer within 1s"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
     etcd.signal("CONT");
@@ -326,10 +327,8 @@ async fn etcd_dies_in_the_middle() {
     let Err(SetError::Refused(error)) = set else {
         panic!("{set:?}")
     };
-    assert!(
-        told(&etcd, &error).starts_with("cannot reach etcd at http://ADDRESS: "),
-        "{error:#}"
-    );
+    let error = told(&etcd, error);
+    assert!(error.starts_with("cannot reach etcd at http://ADDRESS: "), "{error}");
 
     etcd.run();
     assert_eq!(store.get(&app("shop")).await.unwrap(), Some(created.clone()));
@@ -395,7 +394,7 @@ async fn full_database_moves_nothing() {
     let Err(SetError::Refused(error)) = set else {
         panic!("{set:?}")
     };
-    insta::assert_snapshot!(told(&etcd, &error), @"
+    insta::assert_snapshot!(told(&etcd, error), @"
     cannot write to etcd at http://ADDRESS: its database is full
     hint: compact and defragment it, then `etcdctl alarm disarm`
     ");

@@ -32,7 +32,7 @@ pub struct Point {
 pub enum Fate {
     /// It is killed.
     Killed,
-    /// It stands still until it is told to go on, or is killed.
+    /// It stands still until it is told to continue, or is killed.
     Frozen,
 }
 

@@ -18,7 +18,7 @@ use toml::Spanned;
 
 use super::error::Problem;
 use super::value::{PortNumber, Time};
-use super::{ConfigError, read_text};
+use super::{ConfigError, FileError, read_text};
 use crate::model::{App, ByColor, Color, Drain, Port, Verify};
 
 const BLUE_PORT: u16 = 9001;
@@ -26,8 +26,8 @@ const GREEN_PORT: u16 = 9002;
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads the manifest at `path`; fails where the file cannot be read, and with [`ConfigError`] as [`parse`] does.
-pub fn read(path: &Utf8Path) -> eyre::Result<App> {
+/// Reads the manifest at `path`; what is wrong in it is a [`FileError::Invalid`].
+pub fn read(path: &Utf8Path) -> Result<App, FileError> {
     Ok(parse(&read_text(path)?, path.as_str())?)
 }
 

@@ -5,7 +5,9 @@ use eyre::WrapErr as _;
 use crate::host::connections;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{App, Artifact, ByColor, Color, Hinted, Invalid, Port, Runtime, Settings, UnitName};
+use crate::model::{App, Artifact, ByColor, Color, Invalid, Port, Runtime, Settings, UnitName};
+use crate::ops::Error;
+use crate::ops::installed::{self, installed};
 use crate::proxy::nginx;
 use crate::state::pins;
 use crate::state::releases::Releases;
@@ -18,7 +20,7 @@ pub async fn check_host(
     layout: &Layout,
     systemd: &Systemd,
     active: Option<Color>,
-) -> eyre::Result<()> {
+) -> Result<(), Error> {
     check_files_of(app)?;
     check_control_port(app, settings.nginx.control_port)?;
     check_state_directory(app, layout)?;
@@ -34,14 +36,14 @@ pub async fn check_host(
     match systemd.state(&instance).await?.fragment {
         Some(path) if path != template => {
             let message = format!("cannot install {}: {path} is a unit of the same name", app.name);
-            Err(Hinted::new(message, "give the app another name").into())
+            Err(Error::refused(message, "give the app another name"))
         }
         _ => Ok(()),
     }
 }
 
 /// The files that the manifest names must be there: a missing one is found now and not in the middle of a switch.
-fn check_files_of(app: &App) -> eyre::Result<()> {
+fn check_files_of(app: &App) -> Result<(), Error> {
     let run = &app.run;
     let certificate = app.site.certificate.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
     let program = match &run.runtime {
@@ -63,7 +65,7 @@ fn check_files_of(app: &App) -> eyre::Result<()> {
 }
 
 /// The port by which bgctl asks nginx is no instance's, and no site's.
-fn check_control_port(app: &App, control_port: Port) -> eyre::Result<()> {
+fn check_control_port(app: &App, control_port: Port) -> Result<(), Error> {
     let color = Color::BOTH
         .into_iter()
         .find(|color| *app.ports.get(*color) == control_port);
@@ -78,12 +80,15 @@ fn check_control_port(app: &App, control_port: Port) -> eyre::Result<()> {
         (None, None) => return Ok(()),
     };
     let message = format!("cannot use port {control_port} {what}: bgctl asks nginx by it");
-    Err(Hinted::new(message, "take another one, or set [nginx] control_port in bgctl.toml").into())
+    Err(Error::refused(
+        message,
+        "take another one, or set [nginx] control_port in bgctl.toml",
+    ))
 }
 
-fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
-    for other in super::installed(layout)?.into_iter().filter(|other| *other != app.name) {
-        let other = match super::app(layout, &other) {
+fn check_other_apps(app: &App, layout: &Layout) -> Result<(), Error> {
+    for other in installed(layout)?.into_iter().filter(|other| *other != app.name) {
+        let other = match installed::app(layout, &other) {
             Ok(other) => other,
             Err(error) => {
                 tracing::warn!("the ports of {other} are not known: {error}");
@@ -93,7 +98,7 @@ fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
         for port in [app.ports.blue, app.ports.green] {
             if port == other.ports.blue || port == other.ports.green {
                 let message = format!("cannot use port {port} for {}: it belongs to {}", app.name, other.name);
-                return Err(Hinted::new(message, "give [ports] blue and green other numbers").into());
+                return Err(Error::refused(message, "give [ports] blue and green other numbers"));
             }
         }
     }
@@ -102,7 +107,7 @@ fn check_other_apps(app: &App, layout: &Layout) -> eyre::Result<()> {
 
 /// The ports of what is installed; those of `app` itself where nothing is, or it cannot be read.
 fn installed_ports(app: &App, layout: &Layout) -> ByColor<Port> {
-    super::app(layout, &app.name).map_or(app.ports, |old| old.ports)
+    installed::app(layout, &app.name).map_or(app.ports, |old| old.ports)
 }
 
 /// The ports are part of the units' names and of the environment files', so whatever has one keeps it.
@@ -112,7 +117,7 @@ async fn check_old_ports(
     layout: &Layout,
     systemd: &Systemd,
     active: Option<Color>,
-) -> eyre::Result<()> {
+) -> Result<(), Error> {
     let route = nginx::current_route(layout, &app.name)?.unwrap_or_default();
     for color in Color::BOTH {
         let (before, after) = (*old.get(color), *app.ports.get(color));
@@ -133,14 +138,14 @@ async fn check_old_ports(
         };
         let message = format!("cannot move {color} from port {before} to {after}: {why}");
         let hint = format!("uninstall and install it again: bgctl uninstall {}", app.name);
-        return Err(Hinted::new(message, hint).into());
+        return Err(Error::refused(message, hint));
     }
     Ok(())
 }
 
 /// A template unit runs images or programs. What is pinned is of one of these kinds, and has to start again after a crash.
 /// After an uninstall that kept it nothing starts it.
-fn check_runtime(app: &App, layout: &Layout) -> eyre::Result<()> {
+fn check_runtime(app: &App, layout: &Layout) -> Result<(), Error> {
     if !layout.manifest(&app.name).try_exists()? {
         return Ok(());
     }
@@ -157,14 +162,14 @@ fn check_runtime(app: &App, layout: &Layout) -> eyre::Result<()> {
         let name = &app.name;
         let message = format!("cannot make {name} run {now} from now on: release {id}, pinned to {color}, is {then}");
         let hint = format!("uninstall and install it again: bgctl uninstall {name} --keep-state");
-        return Err(Hinted::new(message, hint).into());
+        return Err(Error::refused(message, hint));
     }
     Ok(())
 }
 
 /// systemd moves a folder that is there to `/var/lib/private` and gives all in it to the app's user (systemd.exec(5),
 /// `StateDirectory=` with `DynamicUser=`): another program would lose its data.
-fn check_state_directory(app: &App, layout: &Layout) -> eyre::Result<()> {
+fn check_state_directory(app: &App, layout: &Layout) -> Result<(), Error> {
     let wanted = matches!(&app.run.runtime, Runtime::Program(program) if program.state_directory);
     let path = layout.below("var/lib").join(app.name.as_str());
     let is_own = || {
@@ -175,10 +180,13 @@ fn check_state_directory(app: &App, layout: &Layout) -> eyre::Result<()> {
         return Ok(());
     }
     let message = format!("cannot use state_directory: {path} is there, and it is not this app's");
-    Err(Hinted::new(message, format!("give the app another name, or move {path} away")).into())
+    Err(Error::refused(
+        message,
+        format!("give the app another name, or move {path} away"),
+    ))
 }
 
-async fn check_port(app: &App, color: Color, systemd: &Systemd) -> eyre::Result<()> {
+async fn check_port(app: &App, color: Color, systemd: &Systemd) -> Result<(), Error> {
     let port: Port = *app.ports.get(color);
     let unit = UnitName::instance(&app.name, port);
     if !systemd.active_state(&unit).await?.is_down() {
@@ -194,5 +202,8 @@ async fn check_port(app: &App, color: Color, systemd: &Systemd) -> eyre::Result<
         "cannot use port {port} for {color}: {who} listens on {}",
         listener.address
     );
-    Err(Hinted::new(message, format!("stop it, or give [ports] {color} another number")).into())
+    Err(Error::refused(
+        message,
+        format!("stop it, or give [ports] {color} another number"),
+    ))
 }

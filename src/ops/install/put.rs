@@ -13,12 +13,12 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rendered::{Change, Files};
-use super::{Failed, installed};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
 use crate::model::{App, AppName, Color, Settings, UnitName};
-use crate::ops::leftovers;
+use crate::ops::installed::installed;
+use crate::ops::{Error, leftovers};
 use crate::proxy::nginx::{self, Nginx, Proof, old, route};
 use crate::render;
 use crate::store::Store;
@@ -59,20 +59,21 @@ pub fn remove_state(layout: &Layout, app: &AppName) -> eyre::Result<()> {
     files::remove_empty_dir(&layout.routes()).map(drop)
 }
 
-/// Writes what differs, and makes nginx and systemd take it up; a line for each thing that it did. The app's lock is held.
-pub async fn put(put: &Put<'_>, files: &Files) -> Result<Vec<String>, Failed> {
+/// Writes what differs, and makes nginx and systemd take it up; a line for each thing that it did. The app's lock is held. Errors
+/// with [`Error::Failed`] where all of it was undone, else with [`Error::HalfDone`].
+pub async fn put(put: &Put<'_>, files: &Files) -> Result<Vec<String>, Error> {
+    let half =
+        |error: eyre::Report| Error::HalfDone(error.wrap_err(format!("{} is only half installed", put.app.name)));
     let mut undo = Undo::default();
     let mut did = Vec::new();
     if let Err(error) = put.put_site(files, &mut undo, &mut did).await {
         return Err(match undo.all(put) {
-            Ok(()) => Failed::Undone(error),
-            Err(worse) => Failed::HalfDone(error.wrap_err(format!("not all of it could be undone: {worse:#}"))),
+            Ok(()) => Error::Failed(error),
+            Err(worse) => half(error.wrap_err(format!("not all of it could be undone: {worse:#}"))),
         });
     }
-    match put.complete(files, &mut did).await {
-        Ok(()) => Ok(did),
-        Err(error) => Err(Failed::HalfDone(error)),
-    }
+    put.complete(files, &mut did).await.map_err(half)?;
+    Ok(did)
 }
 
 /// Gives an app of bgctl 0.1.0 a route, and a site that goes by it, while one of its switches is open; the next installation does

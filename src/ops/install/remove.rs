@@ -6,12 +6,12 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::rendered::{Files, is_ours};
-use super::{Failed, installed};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
 use crate::model::{App, Color, Settings, UnitName};
-use crate::ops::leftovers;
+use crate::ops::installed::installed;
+use crate::ops::{Error, leftovers};
 use crate::proxy::nginx::{self, Nginx, old};
 use crate::store::Store;
 
@@ -32,14 +32,21 @@ pub struct Remove<'a> {
     pub keep_state: bool,
 }
 
-/// Stops and removes what [`super::put`] wrote and switches left; the files that stay since they were changed by hand. The
-/// app's lock is held, and [`Files::refuse_kept`] found nothing.
-pub async fn remove(remove: &Remove<'_>, written: &Files) -> Result<Vec<Utf8PathBuf>, Failed> {
-    remove.site(written).await.map_err(Failed::Undone)?;
-    remove.rest(written).await.map_err(Failed::HalfDone)
-}
-
 impl Remove<'_> {
+    /// Stops and removes what [`super::put()`] wrote and switches left; the files that stay since they were changed by hand. The
+    /// app's lock is held, and [`Files::refuse_kept`] found nothing. Errors with [`Error::HalfDone`] once the site is gone.
+    pub async fn all(&self, written: &Files) -> Result<Vec<Utf8PathBuf>, Error> {
+        self.site(written).await?;
+        let half = |error: eyre::Report| {
+            let message = format!(
+                "{} is only half removed; run bgctl uninstall again to remove the rest",
+                self.app.name
+            );
+            Error::HalfDone(error.wrap_err(message))
+        };
+        self.rest(written).await.map_err(half)
+    }
+
     async fn site(&self, written: &Files) -> eyre::Result<()> {
         leftovers::sweep_files(written)?;
         let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());

@@ -4,7 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::files;
 use crate::host::layout::Layout;
-use crate::model::{App, AppName, Color, Hinted, Route, Settings, sealed};
+use crate::model::{App, AppName, Color, Route, Settings, sealed};
+use crate::ops::Error;
+use crate::ops::installed::MANIFEST_VERSION;
 use crate::proxy::nginx::{old, route};
 use crate::render::{self, Keys, SiteHost, seal};
 
@@ -103,16 +105,15 @@ impl Files {
             manifest: Change::of(layout.manifest(name), manifest.to_owned(), 0o600)?,
             installed: Change::of(
                 layout.installed_manifest(name),
-                sealed::text_with_sum(manifest, super::MANIFEST_VERSION),
+                sealed::text_with_sum(manifest, MANIFEST_VERSION),
                 0o600,
             )?,
         })
     }
 
-    /// Those of an app as it was installed; the manifest that people edit stays as it is. Fails as [`Files::of`] does.
-    pub fn installed(app: &App, settings: &Settings, layout: &Layout, program: &Utf8Path) -> eyre::Result<Self> {
-        let manifest = super::manifest_text(layout, &app.name)?;
-        let mut files = Self::of(app, &manifest, settings, layout, program)?;
+    /// Those of an app as it was installed with `manifest`; the one that people edit stays as it is. Fails as [`Files::of`] does.
+    pub fn installed(app: &App, manifest: &str, settings: &Settings, layout: &Layout) -> eyre::Result<Self> {
+        let mut files = Self::of(app, manifest, settings, layout, &super::program()?)?;
         if let Some(written) = &files.manifest.old {
             files.manifest.new.clone_from(written);
         }
@@ -120,7 +121,7 @@ impl Files {
     }
 
     /// Fails where a file that is there was not written by bgctl for `app`, or was changed since.
-    pub fn refuse_foreign(&self, app: &AppName) -> eyre::Result<()> {
+    pub fn refuse_foreign(&self, app: &AppName) -> Result<(), Error> {
         self.rendered().try_for_each(|change| {
             let (path, again) = (&change.path, "install again");
             match not_ours(app, change) {
@@ -132,7 +133,7 @@ impl Files {
 
     /// Fails where the site or the template unit is there and not as bgctl wrote it for `app`: it could not be removed, and
     /// would be left without what it needs.
-    pub fn refuse_kept(&self, app: &AppName, template: &Utf8Path) -> eyre::Result<()> {
+    pub fn refuse_kept(&self, app: &AppName, template: &Utf8Path) -> Result<(), Error> {
         let own = self
             .rendered()
             .filter(|change| *change == &self.site || change.path == template);
@@ -168,7 +169,7 @@ pub enum NotOurs {
 }
 
 impl NotOurs {
-    fn refused(self, what: &str, path: &Utf8Path, again: &str) -> eyre::Report {
+    fn refused(self, what: &str, path: &Utf8Path, again: &str) -> Error {
         let (why, hint) = match self {
             Self::Edited => (
                 "it was changed by hand since bgctl wrote it".to_owned(),
@@ -183,7 +184,7 @@ impl NotOurs {
                 format!("move {path} away, or give this app another name"),
             ),
         };
-        Hinted::new(format!("{what}: {why}"), hint).into()
+        Error::refused(format!("{what}: {why}"), hint)
     }
 }
 

@@ -124,7 +124,8 @@ impl Machine {
         release: Option<&ReleaseId>,
     ) -> Result<(), Missed> {
         let store = self.store().await.map_err(Missed::Away)?;
-        let Some(now) = store.get(&self.app.name).await.map_err(Missed::Away)? else {
+        let now = store.get(&self.app.name).await;
+        let Some(now) = now.map_err(|error| Missed::Away(error.into()))? else {
             return Ok(());
         };
         let by = plan.holder.clone();
@@ -244,5 +245,7 @@ fn overtaken(now: Option<Stored>, plan: &Plan) -> eyre::Report {
 fn taken(by: &Holder, plan: &Plan) -> eyre::Report {
     let app = &plan.app;
     let message = format!("this switch lost its lease of {app}, which is now held by {by}");
-    Hinted::new(message, format!("switch again when that has ended: bgctl status {app}")).into()
+    let hint = by.delete();
+    let hint = hint.unwrap_or_else(|| format!("switch again when that has ended: bgctl status {app}"));
+    Hinted::new(message, hint).into()
 }

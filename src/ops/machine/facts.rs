@@ -9,8 +9,10 @@ use procfs::process::Process;
 use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
 use crate::host::identity;
 use crate::host::systemd::UnitState;
-use crate::model::{AppName, ByColor, Color, Holder, NotALease, ReleaseId, Route, Stored, UnitName, Unreadable};
-use crate::ops::install::{self, Change, Files, NotOurs};
+use crate::journal::Record;
+use crate::model::{AppName, ByColor, Color, Holder, NotALease, ReleaseId, Route, StateError, Stored, UnitName};
+use crate::ops::install::{Change, Files, NotOurs, not_ours};
+use crate::ops::installed::is_edited;
 use crate::proxy::nginx::{self, route};
 use crate::render;
 use crate::state::known;
@@ -27,14 +29,25 @@ pub async fn ask<T>(question: impl Future<Output = eyre::Result<T>>) -> eyre::Re
     answer.unwrap_or_else(|_| Err(eyre::eyre!("the store does not answer within {PATIENCE:?}")))
 }
 
+/// One look at all of an app.
+#[derive(Debug)]
+pub struct Look {
+    /// What differs is decided from this.
+    pub facts: Facts,
+    /// The units of both colors.
+    pub units: ByColor<UnitState>,
+    /// The open switch, where its journal can be read.
+    pub open: Option<Record>,
+}
+
 impl Machine {
-    /// Looks at everything; `files` are those of the app as it was installed. What is damaged is a fact; fails where
+    /// Looks at everything, once; `files` are those of the app as it was installed. What is damaged is a fact; errors where
     /// something cannot be read at all, or was written by a newer bgctl and everything depends on it.
-    pub async fn facts(&self, files: &Files) -> eyre::Result<Facts> {
+    pub async fn look(&self, files: &Files) -> eyre::Result<Look> {
         let name = &self.app.name;
         let (route, has_route) = self.route_fact()?;
         let (known, mut damaged) = self.known_releases()?;
-        let open = self.open_switch().await?;
+        let (open, record) = self.open_switch().await?.unzip();
         damaged.extend(self.damaged_journals(open.as_ref())?);
         let deferred = self.deferred_fact(&mut damaged);
         let look = async {
@@ -46,12 +59,17 @@ impl Machine {
             )
         };
         let (cursor, nginx, blue, green) = Box::pin(look).await;
+        let ((blue, blue_unit), (green, green_unit)) = (blue?, green?);
+        let units = ByColor {
+            blue: blue_unit,
+            green: green_unit,
+        };
         let (cursor, lease) = cursor.unwrap_or_else(|why| (self.unknown(&why, &mut damaged), Ok(None)));
         let worker = UnitName::switch(name);
         let worker_file = self.systemd.unit_file(&worker).await?;
         let nginx_unit = &self.settings.nginx.unit;
         let is_down = self.systemd.active_state(nginx_unit).await?.is_down();
-        Ok(Facts {
+        let facts = Facts {
             nginx_down: is_down.then(|| nginx_unit.clone()),
             app: name.clone(),
             host: identity::read()?,
@@ -64,18 +82,17 @@ impl Machine {
                 .as_ref()
                 .map(|answered| answered.route)
                 .map_err(|error| format!("{error:#}")),
-            colors: ByColor {
-                blue: blue?,
-                green: green?,
-            },
+            colors: ByColor { blue, green },
             known,
-            files: self.file_facts(files, nginx.as_ref().ok()).await?,
+            files: self.file_facts(files, &units, nginx.as_ref().ok())?,
             worker: (worker, worker_file),
             damaged,
             open,
             keep_warm: self.app.drain.keep_warm,
             drain: self.app.drain.timeout,
-        })
+        };
+        let open = record.flatten();
+        Ok(Look { facts, units, open })
     }
 
     /// Where nginx sends requests, and whether a route says so. Without one it sends requests that were not held to blue, and a site
@@ -95,8 +112,8 @@ impl Machine {
                 CursorFact::Is(stored)
             }
             Ok(None) => CursorFact::Missing,
-            Err(error) if Unreadable::is_damaged(&error) => CursorFact::Broken(format!("{error:#}")),
-            Err(error) => return Err(error),
+            Err(StateError::Damaged(error)) => CursorFact::Broken(format!("{error:#}")),
+            Err(error) => return Err(error.into()),
         };
         Ok((cursor, look.holder))
     }
@@ -121,24 +138,25 @@ impl Machine {
         Some(DeferredFact { path, cursor, at })
     }
 
-    async fn color_facts(&self, color: Color) -> eyre::Result<ColorFacts> {
+    async fn color_facts(&self, color: Color) -> eyre::Result<(ColorFacts, UnitState)> {
         let unit = self.unit(color);
         let state = self.systemd.state(&unit).await?;
-        Ok(ColorFacts {
+        let facts = ColorFacts {
             state: state.active,
             unit_file: self.systemd.unit_file(&unit).await?,
             pinned: self.pin_fact(color)?,
             running: running(&state),
             unit,
-        })
+        };
+        Ok((facts, state))
     }
 
     fn pin_fact(&self, color: Color) -> eyre::Result<Pin> {
         match self.pinned(color) {
             Ok(None) => Ok(Pin::Nothing),
             Ok(Some(id)) => Ok(Pin::Release(id)),
-            Err(error) if Unreadable::is_newer(&error) => Err(error),
-            Err(error) => Ok(Pin::Broken(format!("{error:#}"))),
+            Err(StateError::Newer(error)) => Err(error),
+            Err(StateError::Damaged(error) | StateError::Failed(error)) => Ok(Pin::Broken(format!("{error:#}"))),
         }
     }
 
@@ -174,41 +192,47 @@ impl Machine {
         Ok(broken)
     }
 
-    async fn open_switch(&self) -> eyre::Result<Option<SwitchFact>> {
+    async fn open_switch(&self) -> eyre::Result<Option<(SwitchFact, Option<Record>)>> {
         let name = &self.app.name;
         let switches = Switches::new(&self.layout, name);
-        match switches.open() {
+        let read = || switches.open_id()?.map(|id| switches.read(&id)).transpose();
+        match read() {
             Ok(None) => Ok(None),
-            Ok(Some(open)) => {
+            Ok(Some(record)) => {
+                let open = record.as_open();
                 let running = !self.systemd.active_state(&UnitName::switch(name)).await?.is_down();
-                Ok(Some(SwitchFact::Is { open, running }))
+                Ok(Some((SwitchFact::Is { open, running }, Some(record))))
             }
-            Err(error) if Unreadable::is_newer(&error) => Err(error),
-            Err(error) => Ok(Some(SwitchFact::Broken(format!("{error:#}")))),
+            Err(StateError::Newer(error)) => Err(error),
+            Err(StateError::Damaged(error) | StateError::Failed(error)) => {
+                Ok(Some((SwitchFact::Broken(format!("{error:#}")), None)))
+            }
         }
     }
 
-    async fn file_facts(&self, files: &Files, answered: Option<&nginx::Answered>) -> eyre::Result<Vec<FileFact>> {
+    fn file_facts(
+        &self,
+        files: &Files,
+        units: &ByColor<UnitState>,
+        answered: Option<&nginx::Answered>,
+    ) -> eyre::Result<Vec<FileFact>> {
         let name = &self.app.name;
         let mut facts: Vec<_> = files.rendered().filter_map(|change| file_fact(name, change)).collect();
         if facts.is_empty() {
-            for unit in Color::BOTH.map(|color| self.unit(color)) {
-                let state = self.systemd.state(&unit).await?;
-                // Not a link that masks it, of which is told already.
-                let is_template = |path: &Utf8PathBuf| *path == self.layout.template_unit(name);
-                if let Some(path) = state.fragment.filter(|path| state.needs_reload && is_template(path)) {
-                    let state = FileState::NotRead;
-                    facts.push(FileFact { path, state });
-                }
+            // Not a link that masks one of them, of which is told already.
+            let template = self.layout.template_unit(name);
+            let is_stale = |unit: &UnitState| unit.needs_reload && unit.fragment.as_ref() == Some(&template);
+            if Color::BOTH.into_iter().any(|color| is_stale(units.get(color))) {
+                let (path, state) = (template, FileState::NotRead);
+                facts.push(FileFact { path, state });
             }
-            facts.dedup();
             let version = render::site_version(&files.site.new);
             if answered.is_some_and(|answered| answered.version.as_deref() != version) {
                 let (path, state) = (files.site.path.clone(), FileState::NotServed);
                 facts.push(FileFact { path, state });
             }
         }
-        if install::is_edited(&self.layout, name)? {
+        if is_edited(&self.layout, name)? {
             let (path, state) = (self.layout.manifest(name), FileState::NotInstalled);
             facts.push(FileFact { path, state });
         }
@@ -216,17 +240,17 @@ impl Machine {
     }
 }
 
-fn damaged(path: Utf8PathBuf, error: &eyre::Report) -> Damaged {
+fn damaged(path: Utf8PathBuf, error: &StateError) -> Damaged {
     Damaged {
         path,
         why: format!("{error:#}"),
-        is_newer: Unreadable::is_newer(error),
+        is_newer: matches!(error, StateError::Newer(_)),
     }
 }
 
 fn file_fact(app: &AppName, change: &Change) -> Option<FileFact> {
     // A seal that was changed alone is a change, too.
-    let state = match (&change.old, install::not_ours(app, change)) {
+    let state = match (&change.old, not_ours(app, change)) {
         (None, _) => FileState::Missing,
         (_, Some(NotOurs::Of(owner))) => FileState::Of(owner),
         (_, Some(NotOurs::Edited | NotOurs::Foreign)) => FileState::Edited,

@@ -19,7 +19,7 @@ use crate::engine::{Effects, StepError};
 use crate::journal::{Baseline, Entry, Event};
 use crate::model::{
     ActiveState, App, ByColor, Color, Cursor, HealthCheck, Hinted, InstanceState, Known, Lease, Observed, Port,
-    Release, ReleaseId, Revision, Settings, Stored, UnitName,
+    Release, ReleaseId, Revision, Settings, StateError, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::store::{LeaseError, Store};
@@ -33,7 +33,7 @@ use crate::state::switches::{Log, Switches};
 use crate::state::{known, pins};
 
 pub use cursor::{Published, lease_of};
-pub use facts::ask;
+pub use facts::{Look, ask};
 
 /// How many lines of its log a failed instance shows.
 const LOG_LINES: usize = 15;
@@ -55,7 +55,7 @@ pub struct Machine {
 
 impl Machine {
     /// The machine, with a connection to its systemd. The store is opened when it is first needed: a switch past its
-    /// promote goes on without it.
+    /// promote continues without it.
     pub async fn new(app: App, settings: Settings, layout: Layout) -> eyre::Result<Self> {
         let systemd = Systemd::connect().await?;
         let lazy = lease::LazyStore::new(app.name.clone(), settings.store.clone(), layout.state());
@@ -99,7 +99,7 @@ impl Machine {
                 }
             })
         };
-        let observed = self.look(cursor).await;
+        let observed = self.observe(cursor).await;
         match taken {
             Some(by) => Err(LeaseError::HeldBy(by)),
             None => observed.map_err(LeaseError::Failed),
@@ -123,7 +123,7 @@ impl Machine {
                 (served, None) => served,
             },
         };
-        self.look(async { Ok(Some(stored)) }).await
+        self.observe(async { Ok(Some(stored)) }).await
     }
 
     /// A cursor that says what this host serves, at no revision.
@@ -151,7 +151,7 @@ impl Machine {
     }
 
     /// The store and systemd do not wait for each other.
-    async fn look(&self, cursor: impl Future<Output = eyre::Result<Option<Stored>>>) -> eyre::Result<Observed> {
+    async fn observe(&self, cursor: impl Future<Output = eyre::Result<Option<Stored>>>) -> eyre::Result<Observed> {
         let switches = Switches::new(&self.layout, &self.app.name);
         let (cursor, blue, green) = tokio::try_join!(cursor, self.instance(Color::Blue), self.instance(Color::Green))?;
         let active = cursor.as_ref().and_then(|stored| stored.cursor.release.as_ref());
@@ -184,7 +184,7 @@ impl Machine {
         Releases::new(&self.layout, &self.app.name)
     }
 
-    fn pinned(&self, color: Color) -> eyre::Result<Option<ReleaseId>> {
+    fn pinned(&self, color: Color) -> Result<Option<ReleaseId>, StateError> {
         pins::pinned(&self.layout, &self.app.name, self.port(color))
     }
 
@@ -193,7 +193,7 @@ impl Machine {
         let id = self
             .pinned(color)?
             .ok_or_else(|| eyre::eyre!("no release is pinned to {color}"))?;
-        self.releases().read(&id)
+        Ok(self.releases().read(&id)?)
     }
 
     async fn instance(&self, color: Color) -> eyre::Result<InstanceState> {

@@ -10,7 +10,7 @@ use crate::files;
 use crate::host::probe;
 use crate::host::systemd::JOB_MARGIN;
 use crate::model::{Artifact, Color, Cursor, Hinted, ReleaseId, ResolvedImage, Stored, UnitName};
-use crate::ops::install::{self, Failed, Files, Put};
+use crate::ops::install::{self, Files, Put};
 use crate::proxy::nginx::route;
 use crate::runtime::docker::Docker;
 use crate::state::saved;
@@ -21,7 +21,7 @@ use super::{LOG_LINES, Machine, Published, host_name, logs};
 
 impl Machine {
     /// Does one thing of a repair that was decided on `facts`; says what is worth knowing about it, a line each. Can be done
-    /// twice. The app's lock is held, and no switch is open that could go on.
+    /// twice. The app's lock is held, and no switch is open that could be resumed.
     pub async fn repair(&self, repair: &Repair, facts: &Facts, files: &Files) -> eyre::Result<Vec<String>> {
         match repair {
             Repair::GiveUpSwitch => self.give_up_switch().await?,
@@ -75,10 +75,7 @@ impl Machine {
             store: None,
             is_new: false,
         };
-        match install::put(&put, files).await {
-            Ok(did) => said.extend(did),
-            Err(Failed::Undone(error) | Failed::HalfDone(error)) => return Err(error),
-        }
+        said.extend(install::put(&put, files).await?);
         Ok(said)
     }
 

@@ -25,7 +25,7 @@ impl Etcd {
                 .map_err(LeaseError::Failed)?;
             let stored = || {
                 let found = self.found_in(app, &pairs);
-                self.read(app, &found).map_err(LeaseError::Failed)
+                self.read(app, &found).map_err(|error| LeaseError::Failed(error.into()))
             };
             if is_ours {
                 return Ok((HeldLease { id }, stored()?));

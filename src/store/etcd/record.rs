@@ -7,7 +7,7 @@ use eyre::OptionExt as _;
 
 use super::lease::hinted;
 use super::{Answer, Etcd, Failure};
-use crate::model::{AppName, ByColor, Cursor, Port, Revision, Stored, Unreadable};
+use crate::model::{AppName, ByColor, Cursor, Port, Revision, StateError, Stored};
 use crate::store::keys::{Found, Key};
 use crate::store::{HeldLease, Listed, Look, SetError};
 
@@ -15,7 +15,7 @@ use crate::store::{HeldLease, Listed, Look, SetError};
 const APPS_AT_ONCE: usize = 42;
 
 impl Etcd {
-    pub(in crate::store) async fn get(&self, app: &AppName) -> eyre::Result<Option<Stored>> {
+    pub(in crate::store) async fn get(&self, app: &AppName) -> Result<Option<Stored>, StateError> {
         self.look(app).await?.cursor
     }
 
@@ -103,10 +103,9 @@ impl Etcd {
         let found = self.found(app).await;
         let found = found.map_err(|failure| SetError::Refused(self.report(&failure)))?;
         match self.read(app, &found) {
-            Ok(None) => {}
+            Ok(None) | Err(StateError::Damaged(_)) => {}
             Ok(Some(found)) => return Err(SetError::Conflict(Some(found))),
-            Err(error) if Unreadable::is_damaged(&error) => {}
-            Err(error) => return Err(SetError::Refused(error)),
+            Err(error) => return Err(SetError::Refused(error.into())),
         }
         match self.set(app, ports, cursor, self.unchanged(app, &found)).await? {
             Set::Done(revision) => Ok(revision),
@@ -146,7 +145,8 @@ impl Etcd {
         let failure = match self.put(app, ports, cursor, conditions).await {
             Ok(Put::Done(revision)) => return Ok(Set::Done(revision)),
             Ok(Put::Found { pairs, is_second }) => {
-                let found = self.read(app, &self.found_in(app, &pairs)).map_err(SetError::Refused)?;
+                let found = self.read(app, &self.found_in(app, &pairs));
+                let found = found.map_err(|error| SetError::Refused(error.into()))?;
                 return Ok(match found {
                     // The call whose answer was lost has done it.
                     Some(own) if is_second && is_of_this_move(&own, cursor) => Set::Done(own.revision),
@@ -223,7 +223,7 @@ impl Etcd {
         Found::of(&self.keys, app, keys)
     }
 
-    pub(super) fn read(&self, app: &AppName, found: &Found) -> eyre::Result<Option<Stored>> {
+    pub(super) fn read(&self, app: &AppName, found: &Found) -> Result<Option<Stored>, StateError> {
         let read = self.keys.read(app, found)?;
         Ok(read.map(|(cursor, revision)| Stored {
             cursor,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{INSTANCE, Keys, MOVED_BY, READ, RELEASE, SHOWN};
-use crate::model::{AppName, Color, Cursor, Hinted, ReleaseId, Unreadable};
+use crate::model::{AppName, Color, Cursor, Hinted, ReleaseId, StateError, Unreadable};
 
 /// The longest [`MOVED_BY`], bytes: a host name has 64 at most (gethostname(2)), and what follows it has fewer.
 const MOVED_BY_MAX: usize = 256;
@@ -121,14 +121,15 @@ impl Found {
 }
 
 impl Keys {
-    /// The cursor in a record and its revision. Returns `None` if nothing is there. Errors if the keys are another program's,
-    /// which names them, and if a value is missing or not valid ([`Unreadable::Damaged`]), which names its key.
-    pub fn read(&self, app: &AppName, found: &Found) -> eyre::Result<Option<(Cursor, i64)>> {
+    /// The cursor in a record and its revision. Returns `None` if nothing is there. Errors with [`StateError::Failed`], which
+    /// names the keys, if they are another program's, and with [`StateError::Damaged`], which names the key, if a value is
+    /// missing or not valid.
+    pub fn read(&self, app: &AppName, found: &Found) -> Result<Option<(Cursor, i64)>, StateError> {
         if found.is_empty() {
             return Ok(None);
         }
         if !found.is_ours() {
-            return Err(self.foreign(app, found).into());
+            return Err(StateError::Failed(self.foreign(app, found).into()));
         }
         let get = |name| {
             found
@@ -136,7 +137,7 @@ impl Keys {
                 .get(name)
                 .ok_or_else(|| self.broken(app, name, &"it is missing"))
         };
-        let given = |name| eyre::Ok(Some(get(name)?.value.clone()).filter(|value| !value.is_empty()));
+        let given = |name| Ok::<_, StateError>(Some(get(name)?.value.clone()).filter(|value| !value.is_empty()));
         let instance = get(INSTANCE)?;
         let active = Color::parse_or_none(&instance.value).map_err(|error| self.broken(app, INSTANCE, &error))?;
         let release = given(RELEASE)?.map(ReleaseId::parse).transpose();
@@ -144,7 +145,7 @@ impl Keys {
         let moved_by = given(MOVED_BY)?;
         if moved_by.as_ref().is_some_and(|by| !can_be_shown(by)) {
             let reason = format!("it is not HOST/SWITCH, one line of at most {MOVED_BY_MAX} bytes");
-            return Err(self.broken(app, MOVED_BY, &reason).into());
+            return Err(self.broken(app, MOVED_BY, &reason));
         }
         let cursor = Cursor {
             active,
@@ -154,14 +155,13 @@ impl Keys {
         Ok(Some((cursor, instance.modified)))
     }
 
-    fn broken(&self, app: &AppName, name: &str, reason: &impl ToString) -> Hinted {
+    fn broken(&self, app: &AppName, name: &str, reason: &impl ToString) -> StateError {
         let record = self.record(app);
         let message = format!("cannot use the cursor of {app} in etcd: key {record}{name}");
         let damaged = Unreadable::Damaged(reason.to_string());
-        Hinted::from(
-            eyre::Report::new(damaged).wrap_err(message),
-            format!("look at it with `etcdctl get --prefix {record}`; bgctl repair {app} writes there what serves"),
-        )
+        let hint =
+            format!("look at it with `etcdctl get --prefix {record}`; bgctl repair {app} writes there what serves");
+        StateError::Damaged(Hinted::from(eyre::Report::new(damaged).wrap_err(message), hint).into())
     }
 
     fn foreign(&self, app: &AppName, found: &Found) -> Hinted {

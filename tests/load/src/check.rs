@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// The header that carries a POST's id, there and back. Of our own: proxies replace `X-Request-Id`.
 pub const ID: &str = "x-echo-id";
 
-/// The 64 bit FNV-1a hash of nothing, which [`fnv1a`] goes on from.
+/// The 64 bit FNV-1a hash of nothing, which [`fnv1a`] starts from.
 pub const EMPTY: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The 64 bit FNV-1a hash, continued.

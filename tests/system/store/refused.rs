@@ -11,7 +11,7 @@ use super::told;
 
 async fn refused(etcd: &Etcd, settings: EtcdSettings) -> String {
     let asked = async { open(settings).await?.get(&app("shop")).await };
-    told(etcd, &asked.await.unwrap_err())
+    told(etcd, asked.await.unwrap_err())
 }
 
 #[tokio::test]
@@ -44,17 +44,17 @@ async fn users_and_passwords() {
     hint: give user and password_file in [store] of bgctl.toml
     ");
     let store = open(right.clone()).await.unwrap();
-    insta::assert_snapshot!(told(&etcd, &store.get(&app("shop")).await.unwrap_err()), @r#"
+    insta::assert_snapshot!(told(&etcd, store.get(&app("shop")).await.unwrap_err()), @r#"
     cannot use the keys below / in etcd at http://ADDRESS: permission denied to "bgctl"
     hint: grant it by `etcdctl role grant-permission ROLE readwrite --prefix=true /`
     "#);
-    insta::assert_snapshot!(told(&etcd, &store.list(&[app("shop")]).await.unwrap_err()), @r#"
+    insta::assert_snapshot!(told(&etcd, store.list(&[app("shop")]).await.unwrap_err()), @r#"
     cannot use the keys below / in etcd at http://ADDRESS: permission denied to "bgctl"
     hint: grant it by `etcdctl role grant-permission ROLE readwrite --prefix=true /`
     "#);
     let store = open(other).await.unwrap();
     let create = store.create(&app("shop"), &ports()).await.unwrap_err();
-    assert!(told(&etcd, &create).contains("permission denied to \"other\""));
+    assert!(told(&etcd, create).contains("permission denied to \"other\""));
 
     let own = EtcdSettings {
         prefix: "/bgctl/".to_owned(),
@@ -242,7 +242,7 @@ async fn a_value_of_ten_megabytes_is_told_in_a_line() {
     client.put("/shop/url", vec![b'x'; 10 << 20], None).await.unwrap();
     assert_eq!(store.get(&app("shop")).await.unwrap(), Some(created));
     client.put("/shop/instance", vec![b'x'; 10 << 20], None).await.unwrap();
-    let error = told(&etcd, &store.get(&app("shop")).await.unwrap_err());
+    let error = told(&etcd, store.get(&app("shop")).await.unwrap_err());
     let start = "cannot use the cursor of shop in etcd: key /shop/instance: cannot use \"xxx";
     assert!(error.starts_with(start) && error.len() < 1000, "{error}");
 }
@@ -289,7 +289,7 @@ async fn certificate_that_signed_itself_is_taken_or_told_how_to_make_it() {
         let asked = async { open(settings).await?.get(&app("shop")).await };
         let answer = match asked.await {
             Ok(_) => "taken".to_owned(),
-            Err(error) => super::told(&etcd, &error).replace(&address, "HOST"),
+            Err(error) => super::told(&etcd, error).replace(&address, "HOST"),
         };
         writeln!(told, "{name}: {answer}").unwrap();
     }

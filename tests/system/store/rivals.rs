@@ -176,7 +176,7 @@ async fn lease_that_expired_moves_nothing() {
     else {
         panic!("it was acquired");
     };
-    insta::assert_snapshot!(super::told(&etcd, &error), @"
+    insta::assert_snapshot!(super::told(&etcd, error), @"
     cannot tell who holds the lease of shop: key /shop/claim in etcd: expected value at line 1 column 1
     hint: no bgctl wrote that; if nobody needs it: etcdctl del /shop/claim
     ");

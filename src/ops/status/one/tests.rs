@@ -72,5 +72,5 @@ fn what_programs_get_is_what_is_documented() {
         }],
     };
     let json = serde_json::to_string_pretty(&status).unwrap() + "\n";
-    assert_eq!(json, include_str!("../../json/status.json"));
+    assert_eq!(json, include_str!("../../../cli/json/status.json"));
 }

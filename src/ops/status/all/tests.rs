@@ -9,8 +9,9 @@ fn what_programs_get_is_what_is_documented() {
         state: Some(ActiveState::Active),
         route: Some(Color::Blue),
         open_switch: Some(SwitchId::numbered(8)),
+        as_of: None,
         note: None,
     };
     let json = serde_json::to_string_pretty(&[line]).unwrap() + "\n";
-    assert_eq!(json, include_str!("../../json/apps.json"));
+    assert_eq!(json, include_str!("../../../cli/json/apps.json"));
 }

@@ -1,0 +1,110 @@
+//! Making a new release active.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::config::env_file;
+use crate::model::{
+    App, AppName, DockerSettings, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, ResolvedImage, Runtime,
+    check_program,
+};
+use crate::plan::{self, Verb};
+use crate::runtime::docker::Docker;
+
+use super::context::Context;
+use super::lock::Locked;
+use super::opening::{Opening, Planned};
+use super::{Error, Progress};
+
+/// What is to become active. What is not said is as in the app's manifest.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The image.
+    pub image: Option<ImageRef>,
+    /// The program.
+    pub exec: Option<Utf8PathBuf>,
+    /// The name of the release; `None` for the next number.
+    pub release: Option<ReleaseId>,
+}
+
+/// Pins what is to run and plans the switch to it. Errors where it cannot be run or another command is at work.
+pub async fn plan(
+    context: &Context,
+    app: &AppName,
+    wanted: Wanted,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Planned, Error> {
+    // Held during the pull as well: of two commands the later one must not be promoted over by the earlier one.
+    let locked = Locked::take(context, app, Verb::Switch)?;
+    context.refuse_edited(app)?;
+    let app = &locked.app;
+    let env_file = app.run.env_file.as_deref().map(env_file::read).transpose()?;
+    let pinned = pin(context, app, wanted.image, wanted.exec, progress).await?;
+
+    let opening = Opening::begin(context, locked, Verb::Switch, wanted.release.clone(), progress).await?;
+    let id = wanted.release.unwrap_or_else(|| next_release(opening.observed()));
+    let planned = || {
+        let env_file = env_file.unwrap_or_default();
+        let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
+        let plan = plan::switch(opening.app(), &release, opening.observed())?;
+        opening.add_release(context, &release)?;
+        Ok(plan)
+    };
+    let plan = planned();
+    opening.planned(plan).await
+}
+
+/// What is to run, pinned.
+async fn pin(
+    context: &Context,
+    app: &App,
+    image: Option<ImageRef>,
+    exec: Option<Utf8PathBuf>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Resolved, Error> {
+    match (&app.run.runtime, image, exec) {
+        (Runtime::Docker(docker), image, None) => {
+            let reference = image.unwrap_or_else(|| docker.image.clone());
+            let image = resolve(&context.settings()?.docker, &reference, progress).await?;
+            Ok(Resolved::Image { reference, image })
+        }
+        (Runtime::Program(program), None, exec) => {
+            let path = exec.unwrap_or_else(|| program.path.clone());
+            require_program(&path)?;
+            Ok(Resolved::Program(path))
+        }
+        (Runtime::Docker(_), ..) => Err(Invalid::new(format!("cannot use --exec: {} runs an image", app.name)).into()),
+        (Runtime::Program(_), ..) => {
+            Err(Invalid::new(format!("cannot use --image: {} runs a program of the host", app.name)).into())
+        }
+    }
+}
+
+/// Pins an image, pulling it where a registry has it.
+pub async fn resolve(
+    settings: &DockerSettings,
+    image: &ImageRef,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> eyre::Result<ResolvedImage> {
+    let docker = Docker::connect(&settings.socket).await?;
+    let mut pulling = |event| progress(Progress::Pulling { image, event: &event });
+    let to = docker.resolve(image, &mut pulling).await?;
+    progress(Progress::Resolved { image, to: &to });
+    Ok(to)
+}
+
+fn require_program(path: &Utf8Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+    check_program(path.as_str())?;
+    let metadata = fs_err::metadata(path)?;
+    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+        let message = format!("cannot run {path}: it is not an executable file");
+        return Err(Error::refused(message, format!("chmod +x {path}")));
+    }
+    Ok(())
+}
+
+/// The number after the highest that was ever given.
+fn next_release(observed: &Observed) -> ReleaseId {
+    let highest = observed.releases.iter().filter_map(|release| release.id.number()).max();
+    ReleaseId::numbered(highest.unwrap_or_default() + 1)
+}
