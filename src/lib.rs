@@ -1,8 +1,8 @@
 //! Blue-green deployments on plain Linux hosts.
 //!
 //! An app runs as one of two instances of a templated systemd unit, `APP@PORT.service`: blue on one port, green on the
-//! other. nginx stands in front and sends every request to the color that a flag file names. A *switch* starts a new
-//! release in the idle color, proves it healthy, moves the cursor and the flag, drains the old color and stops it.
+//! other. nginx stands in front and sends every request to the color that a link, the *route*, leads to. A *switch* starts a new
+//! release in the idle color, proves it healthy, moves the cursor and the route, drains the old color and stops it.
 //!
 //! # The map
 //!
