@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use bgctl::drift::{
-    ColorFacts, CursorFact, Damaged, DeferredFact, Difference, Facts, FileFact, FileState, Pin, Repair, SwitchFact,
-    differences, repairs, serving,
+    ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Difference, Facts, FileFact, FileState, Pin, Repair,
+    SwitchFact, differences, repairs, serving,
 };
 use bgctl::model::{
     ActiveState, AppName, ByColor, Color, Cursor, Holder, HostId, Invalid, Known, Lease, NotALease, OpenSwitch,
@@ -111,6 +111,7 @@ fn color(color: Color, is_up: bool, unit_file: UnitFile, pinned: Pin, running: O
         unit_file,
         pinned,
         running: running.map(id),
+        container: ContainerFact::Fine,
     }
 }
 

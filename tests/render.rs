@@ -222,24 +222,22 @@ fn systemd_accepts_every_unit() {
 }
 
 #[test]
-fn programs_are_confined() {
+fn units_are_confined() {
     let folder = tempfile::tempdir().unwrap();
-    let case = cases().into_iter().find(|case| case.ends_with("program")).unwrap();
-    let mut app = app(&case);
-    app.name = AppName::parse("confined").unwrap();
-    let path = folder.path().join("confined@9001.service");
-    fs::write(
-        &path,
-        render::unit(&app, "/bin/true".into(), &docker("/bin/true")).unwrap(),
-    )
-    .unwrap();
-    let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=30", "--no-pager"])
-        .arg(&path)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", shown(&output));
-    assert!(shown(&output).contains("Overall exposure level"), "{}", shown(&output));
+    for case in cases() {
+        let mut app = app(&case);
+        app.name = AppName::parse("confined").unwrap();
+        let path = folder.path().join("confined@9001.service");
+        let unit = render::unit(&app, "/bin/true".into(), &docker("/bin/true")).unwrap();
+        fs::write(&path, unit).unwrap();
+        let output = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=30", "--no-pager"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}: {}", case.display(), shown(&output));
+        assert!(shown(&output).contains("Overall exposure level"), "{}", shown(&output));
+    }
 }
 
 /// Reads sites on its standard input and has nginx check them in one configuration, with every path it would open in a

@@ -2,8 +2,11 @@
 
 use camino::Utf8Path;
 
-use super::{CursorFact, DeferredFact, Facts, FileFact, FileState, Pin, Repair, SwitchFact, is_own, release, serving};
-use crate::model::{ActiveState, Color, Cursor, ReleaseId, Route, UnitFile};
+use super::{
+    ContainerFact, CursorFact, DeferredFact, Facts, FileFact, FileState, Pin, Repair, SwitchFact, is_own, release,
+    serving,
+};
+use crate::model::{ActiveState, Color, Cursor, ReleaseId, ResolvedImage, Route, UnitFile};
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +198,7 @@ impl Differences<'_> {
 
     fn color(&mut self, color: Color) {
         let here = self.facts.colors.get(color);
+        self.container(color, &here.container);
         if here.unit_file == UnitFile::Masked {
             let (unit, command) = (&here.unit, format!("systemctl unmask {}", here.unit));
             // Whether it starts at boot is seen only when it is not masked any more.
@@ -212,6 +216,28 @@ impl Differences<'_> {
                 self.repair(why.clone(), [Repair::Pin(color, None)]);
             }
             self.idles(color);
+        }
+    }
+
+    fn container(&mut self, color: Color, fact: &ContainerFact) {
+        match fact {
+            ContainerFact::Fine => {}
+            ContainerFact::LeftRunning(name) => {
+                let unit = &self.facts.colors.get(color).unit;
+                let what = format!("container {name} runs, and {unit}, which it belongs to, is down");
+                self.advise(what, format!("docker rm --force {name}"));
+            }
+            // A rollback pulls it again.
+            ContainerFact::NoImage(_) if serving(self.facts) != Some(color) => {}
+            ContainerFact::NoImage(image) => {
+                let what =
+                    format!("{color} is to serve, and its image {image} is not on this host: a restart needs it");
+                let command = match image {
+                    ResolvedImage::Registry { .. } => format!("docker pull {image}"),
+                    ResolvedImage::Local { .. } => format!("bgctl switch {}", self.facts.app),
+                };
+                self.advise(what, command);
+            }
         }
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::{
-    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NotALease, OpenSwitch, ReleaseId, Route, Stored,
-    UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NotALease, OpenSwitch, ReleaseId, ResolvedImage,
+    Route, Stored, UnitFile, UnitName,
 };
 
 /// One look at all of an app; what differs is decided from this and nothing else.
@@ -90,6 +90,8 @@ pub struct ColorFacts {
     pub pinned: Pin,
     /// The release that its process was started with; none where none runs, or that cannot be found out.
     pub running: Option<ReleaseId>,
+    /// What is wrong with its container or its image.
+    pub container: ContainerFact,
 }
 
 impl ColorFacts {
@@ -97,6 +99,17 @@ impl ColorFacts {
     pub fn is_up(&self) -> bool {
         matches!(self.state, ActiveState::Active | ActiveState::Reloading)
     }
+}
+
+/// What is wrong with a color's container or its image, as the engine tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerFact {
+    /// Nothing, or it does not tell, or the app is a program.
+    Fine,
+    /// The container of this name runs, and its unit is down.
+    LeftRunning(String),
+    /// This image of the release that is pinned is not on this host.
+    NoImage(ResolvedImage),
 }
 
 /// An environment file.

@@ -20,7 +20,9 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 pub use self::difference::{Difference, differences};
-pub use self::facts::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
+pub use self::facts::{
+    ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact,
+};
 use crate::model::{Color, Cursor, ReleaseId, Route, UnitFile, UnitName};
 
 /// One thing that puts a difference right. Can be done twice. In the order in which they are done: what serves comes up

@@ -10,8 +10,9 @@ use crate::host::boot_id;
 use crate::host::command::Command;
 use crate::host::systemd::Systemd;
 use crate::journal::Event;
-use crate::model::{App, AppName, Color, SwitchId, UnitName};
+use crate::model::{App, AppName, Artifact, Color, Runtime, SwitchId, UnitName};
 use crate::proxy::nginx::{self, route};
+use crate::runtime::docker::Docker;
 use crate::state::deferred;
 use crate::state::pins;
 use crate::state::releases::Releases;
@@ -116,7 +117,7 @@ async fn carry_out(
     // While the switch is open: what a worker leaves that is killed here is put away by the next one.
     machine.remember();
     match outcome {
-        Outcome::Done | Outcome::RolledBack => close(context, &app, switches, progress)?,
+        Outcome::Done | Outcome::RolledBack => close(context, &app, switches, progress).await?,
         Outcome::Stuck => {}
     }
     Ok(outcome)
@@ -179,7 +180,7 @@ async fn opened(switches: &Switches) {
 }
 
 /// Tidies up, as far as that can be done, and closes the switch.
-fn close(
+async fn close(
     context: &Context,
     app: &App,
     switches: &Switches,
@@ -188,12 +189,27 @@ fn close(
     for tidied in [
         leftovers::sweep_state(&context.layout, &app.name),
         prune(context, app, switches),
+        keep_images(context, app).await,
     ] {
         if let Err(error) = tidied {
             progress(Progress::Warning(&format!("{error:#}")));
         }
     }
     Ok(switches.close()?)
+}
+
+/// Nobody who cleans up images takes those away that are on record.
+async fn keep_images(context: &Context, app: &App) -> eyre::Result<()> {
+    let Runtime::Docker(_) = app.run.runtime else {
+        return Ok(());
+    };
+    let releases = Releases::new(&context.layout, &app.name).list()?;
+    let images = releases.iter().filter_map(|release| match &release.artifact {
+        Artifact::Image { image, .. } => Some((&release.id, image)),
+        Artifact::Program { .. } => None,
+    });
+    let docker = Docker::connect(&context.settings()?.docker.socket).await?;
+    docker.keep(&app.name, &images.collect::<Vec<_>>()).await
 }
 
 /// Forgets the releases that no switch on record is about, and that no color would run.

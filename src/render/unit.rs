@@ -51,8 +51,9 @@ impl<'a> Unit<'a> {
             docker,
             program,
             credentials: credentials(run)?,
-            // The manifest's own check command is confined as the app is; a container's unit has no sandbox.
-            in_sandbox: matches!(run.runtime, Runtime::Docker(_)) || matches!(app.health.check, Check::Command { .. }),
+            // The manifest's own check command is confined as a program is. What confines a container's unit is for the
+            // docker client alone.
+            in_sandbox: matches!(run.runtime, Runtime::Program(_)) && matches!(app.health.check, Check::Command { .. }),
             stop_seconds: seconds(run.stop_timeout),
             service: &run.service,
         })

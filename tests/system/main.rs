@@ -28,6 +28,7 @@ mod bad_release;
 mod crash;
 mod cursor;
 mod docker;
+mod engine;
 mod etcd_away;
 mod faults;
 mod follow;

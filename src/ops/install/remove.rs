@@ -9,10 +9,11 @@ use super::rendered::{Files, is_ours};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
-use crate::model::{App, Color, Settings, UnitName};
+use crate::model::{App, Color, Runtime, Settings, UnitName};
 use crate::ops::installed::installed;
 use crate::ops::{Error, leftovers};
 use crate::proxy::nginx::{self, Nginx, old};
+use crate::runtime::docker::Docker;
 use crate::store::Store;
 
 /// What an app is removed from.
@@ -99,6 +100,7 @@ impl Remove<'_> {
         if !self.keep_state {
             self.store.remove(name).await?;
             files::remove_tree(&layout.app(name))?;
+            self.forget_images().await;
         }
         files::remove(&written.manifest.path)?;
         if files::remove_empty_dir(&layout.manifests())?
@@ -107,6 +109,20 @@ impl Remove<'_> {
             files::remove_empty_dir(folder)?;
         }
         Ok(left)
+    }
+
+    /// The tags that keep the images of its releases. Without an engine they stay.
+    async fn forget_images(&self) {
+        let Runtime::Docker(_) = self.app.run.runtime else {
+            return;
+        };
+        let forget = async {
+            let docker = Docker::connect(&self.settings.docker.socket).await?;
+            docker.keep(&self.app.name, &[]).await
+        };
+        if let Err(error) = forget.await {
+            tracing::warn!("{error:#}");
+        }
     }
 
     async fn stop(&self, unit: &UnitName) -> eyre::Result<()> {

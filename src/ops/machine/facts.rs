@@ -6,15 +6,21 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use procfs::process::Process;
 
-use crate::drift::{ColorFacts, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact};
+use crate::drift::{
+    ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact,
+};
 use crate::host::identity;
 use crate::host::systemd::UnitState;
 use crate::journal::Record;
-use crate::model::{AppName, ByColor, Color, Holder, NotALease, ReleaseId, Route, StateError, Stored, UnitName};
+use crate::model::{
+    ActiveState, AppName, Artifact, ByColor, Color, Holder, NotALease, ReleaseId, Route, Runtime, StateError, Stored,
+    UnitName,
+};
 use crate::ops::install::{Change, Files, NotOurs, not_ours};
 use crate::ops::installed::is_edited;
 use crate::proxy::nginx::{self, route};
 use crate::render;
+use crate::runtime::docker::Docker;
 use crate::state::known;
 use crate::state::switches::Switches;
 
@@ -146,9 +152,31 @@ impl Machine {
             unit_file: self.systemd.unit_file(&unit).await?,
             pinned: self.pin_fact(color)?,
             running: running(&state),
+            container: self
+                .container_fact(color, state.active)
+                .await
+                .unwrap_or(ContainerFact::Fine),
             unit,
         };
         Ok((facts, state))
+    }
+
+    /// Errors where the engine, or the record of the release, does not tell.
+    async fn container_fact(&self, color: Color, state: ActiveState) -> eyre::Result<ContainerFact> {
+        if matches!(self.app.run.runtime, Runtime::Program(_)) {
+            return Ok(ContainerFact::Fine);
+        }
+        let docker = Docker::connect(&self.settings.docker.socket).await?;
+        let name = self.container(color);
+        if state.is_down() && docker.is_running(&name).await? {
+            return Ok(ContainerFact::LeftRunning(name));
+        }
+        match self.pinned_release(color)?.artifact {
+            Artifact::Image { image, .. } if !docker.has(&image.reference()?).await? => {
+                Ok(ContainerFact::NoImage(image))
+            }
+            _ => Ok(ContainerFact::Fine),
+        }
     }
 
     fn pin_fact(&self, color: Color) -> eyre::Result<Pin> {

@@ -19,7 +19,7 @@ use crate::engine::{Effects, StepError};
 use crate::journal::{Baseline, Entry, Event};
 use crate::model::{
     ActiveState, App, ByColor, Color, Cursor, HealthCheck, Hinted, InstanceState, Known, Lease, Observed, Port,
-    Release, ReleaseId, Revision, Settings, StateError, Stored, UnitName,
+    Release, ReleaseId, Revision, Runtime, Settings, StateError, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::store::{LeaseError, Store};
@@ -28,6 +28,7 @@ use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
 use crate::host::{identity, probe, tell};
 use crate::proxy::nginx::route;
+use crate::runtime::docker::Docker;
 use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
 use crate::state::{known, pins};
@@ -176,6 +177,11 @@ impl Machine {
         *self.app.ports.get(color)
     }
 
+    /// The name of a color's container.
+    fn container(&self, color: Color) -> String {
+        format!("{}-{}", self.app.name, self.port(color))
+    }
+
     fn routes(&self) -> Utf8PathBuf {
         self.layout.route_dir(&self.app.name)
     }
@@ -276,7 +282,27 @@ impl Machine {
             eyre::bail!("cannot stop {unit}: nginx sends requests to it");
         }
         self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;
-        self.systemd.reset_failed(&unit).await
+        self.systemd.reset_failed(&unit).await?;
+        self.require_no_container(color).await
+    }
+
+    /// The unit is only the client of the engine: a container whose process does not end outlives it.
+    async fn require_no_container(&self, color: Color) -> eyre::Result<()> {
+        let Runtime::Docker(_) = self.app.run.runtime else {
+            return Ok(());
+        };
+        // An engine that is down runs none of its own accord, and cannot be asked.
+        let Ok(docker) = Docker::connect(&self.settings.docker.socket).await else {
+            return Ok(());
+        };
+        let name = self.container(color);
+        if !docker.is_running(&name).await? {
+            return Ok(());
+        }
+        let message = format!("cannot stop {}: its container {name} still runs", self.unit(color));
+        let hint =
+            format!("`docker kill {name}` ends it; where it does not, `docker top {name}` tells what does not end");
+        Err(Hinted::new(message, hint).into())
     }
 
     async fn try_perform(

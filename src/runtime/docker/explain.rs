@@ -21,7 +21,10 @@ pub(super) enum PullError {
 enum Kind {
     Login,
     NoSuchImage,
+    NoSuchPlatform,
     Denied,
+    RateLimited,
+    Untrusted,
     Unreachable,
     Other,
 }
@@ -47,6 +50,18 @@ pub(super) fn pull(reference: &ImageRef, here: Option<&Digest>, error: &PullErro
             format!("there is no such image in registry {registry}"),
             format!("push it first, or see what is there: {said}"),
         ),
+        Kind::NoSuchPlatform => (
+            format!("registry {registry} has it for other processors than this host's ({said})"),
+            format!("build it for {} as well, and push it again", std::env::consts::ARCH),
+        ),
+        Kind::RateLimited => (
+            format!("registry {registry} allows no more pulls just now ({said})"),
+            format!("wait, or log in with `docker login {registry}`, which allows more"),
+        ),
+        Kind::Untrusted => (
+            format!("the certificate of registry {registry} is not trusted ({said})"),
+            format!("give its CA's certificate to Docker: /etc/docker/certs.d/{registry}/ca.crt"),
+        ),
         Kind::Denied => (
             format!("registry {registry} refused access ({said})"),
             format!("check the name, and log in with `docker login {registry}` as the user that runs bgctl"),
@@ -66,7 +81,13 @@ pub(super) fn pull(reference: &ImageRef, here: Option<&Digest>, error: &PullErro
 
 fn kind(said: &str) -> Kind {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&[
+    if has(&["toomanyrequests", "rate limit", "Too Many Requests"]) {
+        Kind::RateLimited
+    } else if has(&["no matching manifest for", "does not match the specified platform"]) {
+        Kind::NoSuchPlatform
+    } else if has(&["x509:", "certificate signed by unknown authority"]) {
+        Kind::Untrusted
+    } else if has(&[
         "access denied",
         "unauthorized",
         "no basic auth",
@@ -95,6 +116,40 @@ fn kind(said: &str) -> Kind {
 
 /// What a person can do about a container that does not start, by what its `docker run` said; none where that is not known.
 pub fn start_hint(log: &[String]) -> Option<String> {
+    port_hint(log).or_else(|| {
+        let said = |words: &str| {
+            log.iter()
+                .any(|line| line.contains("rror response from daemon:") && line.contains(words))
+        };
+        HINTS
+            .iter()
+            .find(|(words, _)| said(words))
+            .map(|(_, hint)| (*hint).to_owned())
+    })
+}
+
+/// What the engine says, and what a person can do about it.
+const HINTS: [(&str, &str); 4] = [
+    (
+        "is already in use by container",
+        "a container of this name cannot be removed, as one cannot whose process does not end: `docker inspect NAME` tells its \
+         process, and `systemctl restart docker` ends what its shim does not",
+    ),
+    (
+        "could not be removed",
+        "its process does not end: `docker inspect` tells which it is, and its parent, containerd-shim, is what has to end it",
+    ),
+    (
+        "No chain/target/match by that name",
+        "somebody flushed Docker's rules in iptables; `systemctl restart docker` makes them again",
+    ),
+    (
+        "no space left on device",
+        "the disk of Docker's data is full: `docker system df` tells what takes it, and `docker image prune` frees some",
+    ),
+];
+
+fn port_hint(log: &[String]) -> Option<String> {
     let held = |line: &String| {
         let (_, said) = line.split_once("Error response from daemon:")?;
         let (address, _) = said.split_once(" failed: port is already allocated")?;
@@ -154,6 +209,18 @@ mod tests {
             (
                 "Get \"https://r.example/v2/shop/manifests/1\": no basic auth credentials",
                 Kind::Denied,
+            ),
+            (
+                "no matching manifest for linux/amd64 in the manifest list entries",
+                Kind::NoSuchPlatform,
+            ),
+            (
+                "toomanyrequests: You have reached your pull rate limit. You may increase the limit by authenticating",
+                Kind::RateLimited,
+            ),
+            (
+                "Get \"https://r.example/v2/\": x509: certificate signed by unknown authority",
+                Kind::Untrusted,
             ),
             ("no space left on device", Kind::Other),
         ];

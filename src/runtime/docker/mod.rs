@@ -6,15 +6,20 @@ mod credentials;
 mod explain;
 mod names;
 
+use std::collections::HashMap;
+
 use bollard::errors::Error;
 use bollard::models::{CreateImageInfo, ImageInspect};
-use bollard::query_parameters::{CreateImageOptionsBuilder, StatsOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+    StatsOptionsBuilder, TagImageOptionsBuilder,
+};
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 use futures_util::StreamExt as _;
 
 pub use self::explain::start_hint;
-use crate::model::{Digest, Hint as _, Hinted, ImageRef, ResolvedImage};
+use crate::model::{AppName, Digest, Hint as _, Hinted, ImageRef, ReleaseId, ResolvedImage};
 
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
 const TIMEOUT: u64 = 120;
@@ -103,6 +108,58 @@ impl Docker {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Whether `container` runs; false where there is none.
+    pub async fn is_running(&self, container: &str) -> eyre::Result<bool> {
+        // A list: to inspect a container that the engine fails to stop waits for that.
+        let filters = HashMap::from([("name", vec![format!("^/{container}$")])]);
+        let options = ListContainersOptionsBuilder::default().filters(&filters).build();
+        let running = self.engine.list_containers(Some(options)).await;
+        let running = running.wrap_err_with(|| format!("cannot look for container {container}"))?;
+        Ok(!running.is_empty())
+    }
+
+    /// Whether an image is on this host.
+    pub async fn has(&self, image: &ImageRef) -> eyre::Result<bool> {
+        Ok(self.inspect(image.as_str()).await?.is_some())
+    }
+
+    /// Gives the images of an app's `releases` a tag each, `bgctl/APP:RELEASE`, so that `docker image prune` leaves them, and
+    /// takes away those of other releases. One that is not on this host is left out.
+    pub async fn keep(&self, app: &AppName, releases: &[(&ReleaseId, &ResolvedImage)]) -> eyre::Result<()> {
+        let repository = format!("bgctl/{app}");
+        let filters = HashMap::from([("reference", vec![repository.as_str()])]);
+        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
+        let listed = self.engine.list_images(Some(options)).await;
+        let listed = listed.wrap_err_with(|| format!("cannot list the images of {repository}"))?;
+        let tags: Vec<_> = listed.into_iter().flat_map(|image| image.repo_tags).collect();
+        let own: Vec<_> = tags
+            .iter()
+            .filter_map(|tag| tag.strip_prefix(&format!("{repository}:")))
+            .collect();
+        for tag in own
+            .iter()
+            .filter(|tag| releases.iter().all(|(id, _)| id.as_str() != **tag))
+        {
+            let options = RemoveImageOptionsBuilder::default().build();
+            let removed = self
+                .engine
+                .remove_image(&format!("{repository}:{tag}"), Some(options), None)
+                .await;
+            removed.wrap_err_with(|| format!("cannot remove the tag {repository}:{tag}"))?;
+        }
+        for (id, image) in releases.iter().filter(|(id, _)| !own.contains(&id.as_str())) {
+            let options = TagImageOptionsBuilder::default()
+                .repo(&repository)
+                .tag(id.as_str())
+                .build();
+            match self.engine.tag_image(&image.to_string(), Some(options)).await {
+                Ok(()) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
+                Err(error) => return Err(error).wrap_err_with(|| format!("cannot tag {image} as {repository}:{id}")),
+            }
+        }
+        Ok(())
     }
 
     /// The memory that a container uses, bytes, as `docker stats` counts it: without the page cache that can be dropped.
