@@ -53,7 +53,10 @@ pub async fn run(context: &Context, app: &AppName, warn: &impl Fn(&str)) -> eyre
                 () = opened(&switches) => {}
             }
         } else {
-            return Ok(ended);
+            tokio::select! {
+                () = read_links(warn) => return Ok(ended),
+                () = opened(&switches) => {}
+            }
         }
         if ended == Some(Outcome::Stuck) {
             return Ok(ended);
@@ -163,6 +166,15 @@ async fn publish(context: &Context, app: &AppName, warn: &impl Fn(&str)) -> eyre
             }
         }
         return Ok(());
+    }
+}
+
+/// Makes systemd read the links by which switches enabled and disabled colors, where it asks for that. No switch waits for it, and
+/// the next one makes good for what fails here.
+async fn read_links(warn: &impl Fn(&str)) {
+    let read = async { Systemd::connect().await?.read_links().await };
+    if let Err(error) = read.await {
+        warn(&format!("{error:#}"));
     }
 }
 

@@ -40,6 +40,7 @@ mod nginx_container;
 mod power_cut;
 mod program;
 mod readme;
+mod reload;
 mod repair;
 mod resume;
 mod rivals;
