@@ -8,6 +8,7 @@ use crate::model::{App, Settings, sealed};
 use crate::ops::context::{Context, require_root};
 use crate::ops::install::{self, Change, Failed, Files, Put};
 use crate::ops::lock::{lock, refuse_open_switch};
+use crate::proxy::nginx::{holes, sites};
 use crate::state::known;
 use crate::store::Store;
 
@@ -20,9 +21,12 @@ use super::signals::Signals;
 pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> {
     let manifest = config::read_text(&verb.manifest)?;
     let app = config::manifest::parse(&manifest, verb.manifest.as_str())?;
-    let settings = context.settings()?;
+    let mut settings = context.settings()?;
     if !verb.dry_run && context.is_host() {
         require_root("install")?;
+    }
+    if context.is_host() {
+        settings.nginx = sites::choose(settings.nginx, &context.layout).await?;
     }
     let files = || -> eyre::Result<Files> {
         let files = Files::of(&app, &manifest, &settings, &context.layout, &install::program()?)?;
@@ -123,6 +127,9 @@ async fn on_host(
     let did = did.map_err(|failed| explain(failed, format!("{name} is only half installed")))?;
     if let (Ok(None), Ok(Some(stored))) = (known::read(layout, name), store.get(name).await) {
         known::remember(layout, &settings.store, name, &stored);
+    }
+    for hole in holes::known(&settings.nginx, &app.site).await {
+        output::warning(&hole);
     }
     for line in &did {
         output::progress(&format!("  ok     {line}"));

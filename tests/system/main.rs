@@ -48,6 +48,7 @@ mod rollback;
 mod route;
 mod secrets;
 mod site;
+mod sites_folder;
 mod soak;
 mod store;
 mod switch;
