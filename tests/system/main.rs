@@ -50,6 +50,7 @@ mod secrets;
 mod site;
 mod sites_folder;
 mod soak;
+mod state_directory;
 mod store;
 mod switch;
 mod trouble;
