@@ -605,9 +605,8 @@ async fn what_is_said_of_all_units_is_so_of_those_whose_file_is_newer() {
         (&[UNIT, INIT], long_ago, true),
         (&[UNIT, INIT], far_away, false),
     ] {
-        let mut state = shared.lock().unwrap();
-        (state.unread, state.read) = (unread, read);
-        drop(state);
+        shared.lock().unwrap().unread = unread;
+        shared.lock().unwrap().read = read;
         assert_eq!(needs_reload().await, expected, "{unread:?} {read}");
     }
     systemd.read_links().await.unwrap();

@@ -45,6 +45,8 @@ fn both_colors_write_to_it_and_find_what_the_other_one_wrote() {
         "a rollback finds green warm"
     );
     assert_eq!(host.succeed("readlink /var/lib/keeps"), "private/keeps");
+    let owner = host.succeed("stat -c %U /var/lib/private/keeps/starts");
+    assert_eq!(owner == "nobody", host.systemd_version() >= 257, "mapped from {owner}");
     let user = host.succeed("ps -o user= -p $(systemctl show -P MainPID keeps@9605)");
     assert_ne!(user, "root");
     let again = app.try_install().expect(0);
