@@ -19,6 +19,9 @@ use zbus::{Connection, DBusError, ObjectServer, OwnedObjectPath, OwnedVariant, f
 const LONG: Duration = Duration::from_secs(20);
 const JOB: &str = "/org/freedesktop/systemd1/job/42";
 const UNIT: &str = "/org/freedesktop/systemd1/unit/shop_409002_2eservice";
+const INIT: &str = "/org/freedesktop/systemd1/unit/init_2escope";
+/// Any file will do.
+const UNIT_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bus.rs");
 const NOBODY: &str = "/org/freedesktop/systemd1/unit/nobody";
 
 /// How the next job goes.
@@ -32,6 +35,8 @@ enum Job {
     EndsAfterOthers,
     /// It ends, and no signal says so.
     EndsUnheard,
+    /// It ends with `done`, and systemd knows this connection already.
+    EndsToASubscriber,
     /// It never ends.
     Hangs,
     /// There is no such unit.
@@ -46,6 +51,12 @@ struct State {
     active: &'static str,
     result: &'static str,
     calls: Vec<String>,
+    /// How many reloads are refused.
+    limited: u32,
+    /// Of which units it is said that they need one.
+    unread: &'static [&'static str],
+    /// When units were last read, microseconds since 1970.
+    read: u64,
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -59,6 +70,10 @@ enum Refusal {
     NoSuchUnit(String),
     #[zbus(name = "DBus.Error.AccessDenied")]
     AccessDenied(String),
+    #[zbus(name = "DBus.Error.LimitsExceeded")]
+    LimitsExceeded(String),
+    #[zbus(name = "systemd1.AlreadySubscribed")]
+    AlreadySubscribed(String),
 }
 
 struct Manager(Shared);
@@ -81,7 +96,7 @@ impl Manager {
         match job {
             Job::Denied => return Err(Refusal::AccessDenied("Permission denied".into())),
             Job::NoSuchUnit => return Err(Refusal::NoSuchUnit("Unit shop@9002.service not found.".into())),
-            Job::EndsBeforeTheAnswer => ended(&emitter, JOB, "done").await?,
+            Job::EndsBeforeTheAnswer | Job::EndsToASubscriber => ended(&emitter, JOB, "done").await?,
             Job::EndsAfterOthers => {
                 for other in 1000..1300 {
                     ended(&emitter, &format!("/org/freedesktop/systemd1/job/{other}"), "failed").await?;
@@ -105,8 +120,29 @@ impl Manager {
 
 #[interface(name = "org.freedesktop.systemd1.Manager")]
 impl Manager {
-    fn subscribe(&self) {
-        self.called("subscribe".into());
+    fn subscribe(&self) -> Result<(), Refusal> {
+        match self.called("subscribe".into()) {
+            Job::EndsToASubscriber => Err(Refusal::AlreadySubscribed("Client is already subscribed.".into())),
+            _ => Ok(()),
+        }
+    }
+
+    fn reload(&self) -> Result<(), Refusal> {
+        self.called("reload".into());
+        let mut state = self.0.lock().unwrap();
+        if state.limited > 0 {
+            state.limited -= 1;
+            return Err(Refusal::LimitsExceeded(
+                "Reload() request rejected due to rate limit.".into(),
+            ));
+        }
+        state.unread = &[];
+        Ok(())
+    }
+
+    #[zbus(property)]
+    fn units_load_timestamp(&self) -> u64 {
+        self.0.lock().unwrap().read
     }
 
     async fn start_unit(
@@ -143,7 +179,11 @@ impl Manager {
     }
 
     fn load_unit(&self, name: &str) -> OwnedObjectPath {
-        path(if name.starts_with("nobody@") { NOBODY } else { UNIT })
+        path(match name {
+            "init.scope" => INIT,
+            _ if name.starts_with("nobody@") => NOBODY,
+            _ => UNIT,
+        })
     }
 
     fn enable_unit_files(
@@ -237,7 +277,9 @@ impl JobObject {
 
 struct Unit {
     shared: Shared,
+    object: &'static str,
     load: &'static str,
+    file: String,
 }
 
 #[interface(name = "org.freedesktop.systemd1.Unit")]
@@ -259,8 +301,8 @@ impl Unit {
         "running"
     }
     #[zbus(property)]
-    fn fragment_path(&self) -> &'static str {
-        "/etc/systemd/system/shop@.service"
+    fn fragment_path(&self) -> String {
+        self.file.clone()
     }
     #[zbus(property)]
     fn drop_in_paths(&self) -> Vec<String> {
@@ -268,7 +310,7 @@ impl Unit {
     }
     #[zbus(property)]
     fn need_daemon_reload(&self) -> bool {
-        false
+        self.shared.lock().unwrap().unread.contains(&self.object)
     }
     #[zbus(property)]
     fn state_change_timestamp(&self) -> u64 {
@@ -329,19 +371,25 @@ async fn systemd(job: Job) -> (Systemd, Shared, Connection) {
         active: "active",
         result: "success",
         calls: Vec::new(),
+        limited: 0,
+        unread: &[],
+        read: 0,
     }));
-    let unit = |load| Unit {
+    let unit = |object, load, file: &str| Unit {
         shared: Arc::clone(&shared),
+        object,
         load,
+        file: file.to_owned(),
     };
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let fake = zbus::connection::Builder::unix_stream(theirs)
         .server(zbus::Guid::generate())
         .p2p()
         .serve_at("/org/freedesktop/systemd1", Manager(Arc::clone(&shared)))
-        .serve_at(UNIT, unit("loaded"))
+        .serve_at(UNIT, unit(UNIT, "loaded", UNIT_FILE))
         .serve_at(UNIT, Service(Arc::clone(&shared)))
-        .serve_at(NOBODY, unit("not-found"))
+        .serve_at(INIT, unit(INIT, "loaded", ""))
+        .serve_at(NOBODY, unit(NOBODY, "not-found", ""))
         .serve_at(NOBODY, Service(Arc::clone(&shared)));
     let client = zbus::connection::Builder::unix_stream(ours).p2p();
     let (fake, client) = tokio::try_join!(fake.build(), client.build()).unwrap();
@@ -530,4 +578,38 @@ async fn enabling_says_whether_it_changed_anything() {
             && set.contains("shop, green, active"),
         "{set}"
     );
+}
+
+#[tokio::test]
+async fn whoever_is_subscribed_already_hears_how_a_job_ends() {
+    let (systemd, _, _fake) = systemd(Job::EndsToASubscriber).await;
+    systemd.start(&unit("shop"), LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reload_that_is_refused_for_now_is_asked_for_again() {
+    let (systemd, shared, _fake) = systemd(Job::Hangs).await;
+    shared.lock().unwrap().limited = 2;
+    systemd.daemon_reload().await.unwrap();
+    assert_eq!(shared.lock().unwrap().calls, ["reload"; 3]);
+}
+
+#[tokio::test]
+async fn what_is_said_of_all_units_is_so_of_those_whose_file_is_newer() {
+    let (systemd, shared, _fake) = systemd(Job::Hangs).await;
+    let needs_reload = async || systemd.state(&unit("shop")).await.unwrap().needs_reload;
+    let (long_ago, far_away) = (0, 4_000_000_000_000_000);
+    for (unread, read, expected) in [
+        (&[][..], long_ago, false),
+        (&[UNIT], far_away, true),
+        (&[UNIT, INIT], long_ago, true),
+        (&[UNIT, INIT], far_away, false),
+    ] {
+        shared.lock().unwrap().unread = unread;
+        shared.lock().unwrap().read = read;
+        assert_eq!(needs_reload().await, expected, "{unread:?} {read}");
+    }
+    systemd.read_links().await.unwrap();
+    systemd.read_links().await.unwrap();
+    assert_eq!(shared.lock().unwrap().calls, ["reload"], "only where it is asked for");
 }

@@ -23,7 +23,16 @@ sum_up() {
     echo "$passed passed, $failed failed"
 }
 
+# Where distributions differ: in systemd, Docker, nginx, etcd and cgroups.
+differ='install:: switch:: program:: docker:: rollback:: abort:: repair:: uninstall:: follow:: reload:: state_directory::
+    crash::a_switch_goes_on_after_a_power_cut'
+
 run_tests() {
+    case ${1:-} in
+    '') ;;
+    --all) differ='' ;;
+    *) die "test: unknown option $1" ;;
+    esac
     need shellcheck shellcheck "to check the shell scripts"
     need vagrant vagrant "to try the Vagrantfile"
     need systemd-analyze systemd "to check the units"
@@ -55,6 +64,10 @@ run_tests() {
     [ "$failed" != 0 ] || remove_host >/dev/null
 
     vagrant_tests
+
+    debian=trixie
+    make_image
+    check "tests on Debian 13 with cgroup v2" tests_on_other_hosts
     [ "$failed" = 0 ]
 }
 
@@ -74,6 +87,16 @@ all_tests() {
         cargo nextest run --workspace --test-threads "$(($(nproc) + 1))"
     else
         cargo test --workspace --lib --bins --tests --no-fail-fast
+    fi
+}
+
+tests_on_other_hosts() {
+    export BGCTL_BASE=trixie BGCTL_CGROUP=v2
+    # shellcheck disable=SC2086 # a list of words
+    if cargo nextest --version >/dev/null 2>&1; then
+        cargo nextest run --package bgctl --test system --test-threads "$(($(nproc) + 1))" -- $differ
+    else
+        cargo test --package bgctl --test system --no-fail-fast -- $differ
     fi
 }
 

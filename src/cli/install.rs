@@ -14,7 +14,13 @@ use super::signals::Signals;
 
 /// Validates, writes what differs, and makes systemd and nginx take it up.
 pub async fn run(context: &Context, verb: &args::Install) -> Result<Exit, Ends> {
-    let install = Install::read(context, &verb.manifest)?;
+    let mut install = Install::read(context, &verb.manifest)?;
+    if context.is_host() {
+        if !verb.dry_run {
+            require_root("install")?;
+        }
+        install.find_sites().await?;
+    }
     let name = &install.app.name;
     if verb.dry_run {
         return Ok(dry_run(&install.files()?));
@@ -29,9 +35,8 @@ pub async fn run(context: &Context, verb: &args::Install) -> Result<Exit, Ends> 
         output::answer(&format!("{name} is installed below {root}; {did}"));
         return Ok(Exit::Done);
     }
-    require_root("install")?;
     let why = "finishing first: half an installation would be left";
-    let did = Signals::hold()?.finish(install.put(), why).await?;
+    let did = Signals::hold()?.finish(install.put(&mut output::warn), why).await?;
     for line in &did {
         output::progress(&format!("  ok     {line}"));
     }

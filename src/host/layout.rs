@@ -16,8 +16,14 @@ impl Default for Layout {
     }
 }
 
+/// Its name makes nginx read it before the sites of the apps.
+const SHARED_SITE: &str = "00-bgctl.conf";
+
 /// What the host has once.
 impl Layout {
+    /// The folders that nginx's packages include sites from: Debian's, and nginx's own.
+    pub const SITE_DIRS: [&str; 2] = ["/etc/nginx/sites-enabled", "/etc/nginx/conf.d"];
+
     /// The layout below `root`.
     pub fn new(root: impl Into<Utf8PathBuf>) -> Self {
         Self { root: root.into() }
@@ -61,17 +67,19 @@ impl Layout {
             .join(format!("{unit}.d/50-Description.conf"))
     }
 
-    /// The folder that nginx includes sites from: the one of `settings`, else `/etc/nginx/sites-enabled` where that
-    /// exists (Debian), else `/etc/nginx/conf.d` (nginx's own packages). The one path that depends on what is there.
+    /// The folder that nginx includes sites from: the one of `settings`, else the one where bgctl's sites are, else
+    /// `/etc/nginx/sites-enabled` where that exists (Debian), else `/etc/nginx/conf.d` (nginx's own packages). The one path that
+    /// depends on what is there.
     pub fn site_dir(&self, settings: &NginxSettings) -> Utf8PathBuf {
         if let Some(dir) = &settings.sites {
             return self.below(dir);
         }
-        let debian = self.below("etc/nginx/sites-enabled");
-        if debian.is_dir() {
+        let [debian, plain] = Self::SITE_DIRS.map(|dir| self.below(dir));
+        let has_sites = |dir: &Utf8PathBuf| dir.join(SHARED_SITE).exists();
+        if has_sites(&debian) || !has_sites(&plain) && debian.is_dir() {
             return debian;
         }
-        self.below("etc/nginx/conf.d")
+        plain
     }
 
     /// The folder of all state, `/var/lib/bgctl`.
@@ -85,9 +93,9 @@ impl Layout {
         self.below("var/lib/bgctl-routes")
     }
 
-    /// What the sites of all apps share; see [`Layout::site_dir`]. Its name makes nginx read it before them.
+    /// What the sites of all apps share; see [`Layout::site_dir`].
     pub fn shared_site(&self, settings: &NginxSettings) -> Utf8PathBuf {
-        self.site_dir(settings).join("00-bgctl.conf")
+        self.site_dir(settings).join(SHARED_SITE)
     }
 
     /// The unit that runs switches.
@@ -240,5 +248,8 @@ mod tests {
         fs_err::create_dir_all(layout.below("etc/nginx/sites-enabled")).unwrap();
         assert_eq!(name(None), "etc/nginx/sites-enabled/shop.conf");
         assert_eq!(name(Some("/srv/nginx")), "srv/nginx/shop.conf");
+        fs_err::create_dir_all(layout.below("etc/nginx/conf.d")).unwrap();
+        fs_err::write(layout.below("etc/nginx/conf.d/00-bgctl.conf"), "").unwrap();
+        assert_eq!(name(None), "etc/nginx/conf.d/shop.conf", "where bgctl's sites are");
     }
 }

@@ -57,7 +57,10 @@ pub async fn run(
                 () = opened(&switches) => {}
             }
         } else {
-            return Ok(ended);
+            tokio::select! {
+                () = read_links(progress) => return Ok(ended),
+                () = opened(&switches) => {}
+            }
         }
         if ended == Some(Outcome::Stuck) {
             return Ok(ended);
@@ -169,6 +172,15 @@ async fn publish(context: &Context, app: &AppName, progress: &mut dyn FnMut(Prog
             }
         }
         return Ok(());
+    }
+}
+
+/// Makes systemd read the links by which switches enabled and disabled colors, where it asks for that. No switch waits for it, and
+/// the next one makes good for what fails here.
+async fn read_links(progress: &mut dyn FnMut(Progress<'_>)) {
+    let read = async { Systemd::connect().await?.read_links().await };
+    if let Err(error) = read.await {
+        progress(Progress::Warning(&format!("{error:#}")));
     }
 }
 

@@ -220,6 +220,9 @@ fn a_release_that_dies_just_before_its_bake_ends_is_taken_back() {
 #[test]
 fn a_release_that_needs_more_memory_than_there_is_for_it_is_undone() {
     let host = Host::with_programs();
+    if !host.has_memory_controller() {
+        return;
+    }
     let app = App::program(&host, "hungry", 9136)
         .set("run.memory", "32M")
         .set("health.deadline", "20s")

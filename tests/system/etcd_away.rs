@@ -285,12 +285,13 @@ fn patience_counts_for_each_wait() {
     host.wait_until("systemctl show -P StatusText bgctl-switch@shop | grep 'the store is asked again'");
     host.succeed("systemctl kill --signal=CONT etcd");
     app.wait_for_step("bake");
+    let follower = host.spawn("bgctl switch shop --follow");
     // Longer than the patience after that first wait, the demote waits for less.
     host.succeed("sleep 4; systemctl kill --signal=STOP etcd");
     assert_eq!(app.post("/unhealthy", "").status, 200);
     host.wait_until("systemctl show -P StatusText bgctl-switch@shop | grep 'the store is asked again'");
     host.succeed("systemctl kill --signal=CONT etcd");
-    app.bgctl("switch", "--follow").expect(1);
+    Host::wait(follower).expect(1);
     app.is_served_by("v2", "blue");
 }
 

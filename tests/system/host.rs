@@ -181,6 +181,21 @@ impl Host {
         output.stdout.trim_end().to_owned()
     }
 
+    /// The version of its systemd.
+    pub fn systemd_version(&self) -> u32 {
+        let said = self.succeed("systemctl --version");
+        said.split_whitespace()
+            .nth(1)
+            .and_then(|version| version.parse().ok())
+            .expect("a version")
+    }
+
+    /// Whether it can measure and limit memory: on a machine with cgroup v1 a host with v2 has no controllers.
+    pub fn has_memory_controller(&self) -> bool {
+        let look = "test -d /sys/fs/cgroup/memory || grep -qw memory /sys/fs/cgroup/cgroup.controllers";
+        self.run(look).status == 0
+    }
+
     /// Runs a shell command that must fail.
     #[track_caller]
     pub fn fail(&self, command: &str) -> Output {

@@ -77,6 +77,10 @@ fn a_program_gets_its_arguments_environment_and_credentials() {
     ] {
         assert!(log.lines().any(|there| there == line), "no {line} in:\n{log}");
     }
+    assert!(
+        !log.contains("race conditions"),
+        "systemd says so of credentials: {log}"
+    );
 }
 
 /// A library that tells who loads it, as `/opt/NAME.so` in the host.

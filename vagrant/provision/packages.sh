@@ -2,9 +2,10 @@
 # The packages of a host. Runs in a VM at `vagrant up` and in the build of the container image; a second run does nothing.
 set -eu
 
+# apparmor: on a kernel that has it Docker starts no container without its parser.
 packages='
     dbus systemd procps iproute2 iptables ca-certificates curl jq
-    docker.io docker-registry
+    docker.io docker-registry apparmor
     etcd-server etcd-client
     nginx'
 # Debian 13 ships the docker command apart from the engine.

@@ -47,6 +47,9 @@ pub(super) trait Manager {
     fn disable_unit_files(&self, files: &[&str], runtime: bool) -> zbus::Result<Vec<Change>>;
     fn unmask_unit_files(&self, files: &[&str], runtime: bool) -> zbus::Result<Vec<Change>>;
 
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn units_load_timestamp(&self) -> zbus::Result<u64>;
+
     #[zbus(signal)]
     fn job_removed(&self, id: u32, job: OwnedObjectPath, unit: String, result: String) -> zbus::Result<()>;
 }

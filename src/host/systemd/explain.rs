@@ -10,6 +10,8 @@ use crate::model::{Hinted, UnitName};
 pub(super) fn explain(verb: &str, thing: &impl Display, error: &zbus::Error) -> eyre::Report {
     let hint = if is_no_such_unit(error) {
         Some("`bgctl install` writes the units of an app")
+    } else if is_rate_limited(error) {
+        Some("try again later, or raise ReloadLimitBurst= in systemd-system.conf(5)")
     } else if is_denied(error) {
         Some("run this as root")
     } else {
@@ -41,6 +43,17 @@ pub(super) fn is_no_such_unit(error: &zbus::Error) -> bool {
     }
 }
 
+/// Whether it means that this was asked for too often in too short a time; to be asked for again later.
+pub(super) fn is_rate_limited(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::FDO(error) if matches!(**error, fdo::Error::LimitsExceeded(_)))
+}
+
+/// Whether it means that systemd sends its signals to this connection already, as it can after the bus was restarted (seen with
+/// 257).
+pub(super) fn is_subscribed(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.systemd1.AlreadySubscribed")
+}
+
 fn is_denied(error: &zbus::Error) -> bool {
     match error {
         zbus::Error::FDO(error) => matches!(
@@ -59,4 +72,21 @@ fn said(error: &zbus::Error) -> String {
         _ => None,
     };
     detail.map_or_else(|| error.to_string(), |detail| detail.trim_end_matches('.').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_that_is_refused_is_told_with_the_setting_that_limits_it() {
+        let said = "Reload() request rejected due to rate limit.";
+        let error = zbus::Error::FDO(Box::new(fdo::Error::LimitsExceeded(said.into())));
+        let report = explain("make systemd read", &"unit files", &error);
+        assert_eq!(
+            report.to_string(),
+            "cannot make systemd read unit files: Reload() request rejected due to rate limit"
+        );
+        assert!(Hinted::find(&report).unwrap().hint().contains("ReloadLimitBurst="));
+    }
 }

@@ -3,6 +3,7 @@
 mod bus;
 mod explain;
 mod job;
+mod reload;
 mod state;
 
 use std::sync::Arc;
@@ -127,7 +128,7 @@ impl Systemd {
     }
 
     /// Enables units: they start at boot. Says whether that changed anything. Nothing is reloaded: systemd reads the
-    /// links when it boots.
+    /// links when it boots. Whoever is done with that calls [`Systemd::read_links`].
     pub async fn enable(&self, units: &[&UnitName]) -> eyre::Result<bool> {
         let names: Vec<_> = units.iter().map(|unit| unit.as_str()).collect();
         let enabled = self.manager.enable_unit_files(&names, false, false).await;
@@ -135,7 +136,7 @@ impl Systemd {
         Ok(!changes.is_empty())
     }
 
-    /// Disables units: they do not start at boot. Says whether that changed anything.
+    /// Disables units: they do not start at boot. Says whether that changed anything; see [`Systemd::enable`].
     pub async fn disable(&self, units: &[&UnitName]) -> eyre::Result<bool> {
         let names: Vec<_> = units.iter().map(|unit| unit.as_str()).collect();
         let disabled = self.manager.disable_unit_files(&names, false).await;
@@ -170,12 +171,6 @@ impl Systemd {
         self.daemon_reload().await
     }
 
-    /// Makes systemd read all unit files anew. Takes hundreds of milliseconds on a busy host.
-    pub async fn daemon_reload(&self) -> eyre::Result<()> {
-        let reloaded = self.manager.reload().await;
-        reloaded.map_err(|error| explain("make systemd read", &"unit files", &error))
-    }
-
     /// Forgets that a unit failed, and how often it was started. Does nothing where systemd does not know the unit.
     pub async fn reset_failed(&self, unit: &UnitName) -> eyre::Result<()> {
         match self.manager.reset_failed_unit(unit.as_str()).await {
@@ -199,7 +194,10 @@ impl Systemd {
                 .path(&path)
                 .cache_properties(CacheProperties::No)
                 .build();
-            UnitState::read(&self.unit(&path).await?, &service.await?).await
+            let unit = self.unit(&path).await?;
+            let mut state = UnitState::read(&unit, &service.await?).await?;
+            state.needs_reload = state.needs_reload && self.is_unread(state.fragment.as_deref()).await?;
+            eyre::Ok(state)
         };
         read.await.wrap_err_with(|| format!("cannot read the state of {unit}"))
     }
@@ -266,6 +264,13 @@ impl Systemd {
             .await
     }
 
+    async fn subscribe(&self) -> zbus::Result<()> {
+        match self.manager.subscribe().await {
+            Err(error) if explain::is_subscribed(&error) => Ok(()),
+            subscribed => subscribed,
+        }
+    }
+
     /// Waits for the job that `call` asks for, and then looks at the unit: a job of a unit whose conditions are not met is
     /// `done` as well.
     async fn finish(
@@ -277,7 +282,7 @@ impl Systemd {
         good: impl Fn(ActiveState) -> bool,
     ) -> eyre::Result<()> {
         let job = async {
-            let subscribed = self.subscribed.get_or_try_init(|| self.manager.subscribe());
+            let subscribed = self.subscribed.get_or_try_init(|| self.subscribe());
             let ((), signals) = tokio::try_join!(subscribed, self.manager.receive_job_removed())?;
             job::run(&self.manager, signals, call).await
         };

@@ -23,7 +23,7 @@ pub struct UnitState {
     pub invocation: Option<String>,
     /// The file it comes from.
     pub fragment: Option<Utf8PathBuf>,
-    /// Whether that or its drop-ins changed since systemd read them.
+    /// Whether that or its drop-ins changed since systemd read them. Of links that only enable units it says nothing.
     pub needs_reload: bool,
     /// What it last said about itself (`sd_notify(3)`, `STATUS=`).
     pub status_text: Option<String>,

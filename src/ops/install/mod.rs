@@ -10,14 +10,15 @@ use eyre::WrapErr as _;
 
 use crate::config;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName};
+use crate::model::{App, AppName, Settings};
+use crate::proxy::nginx::{holes, sites};
 use crate::state::known;
 use crate::store::Store;
 
-use super::Error;
 use super::context::Context;
 use super::installed::refuse_edited;
 use super::lock::{lock, refuse_open_switch};
+use super::{Error, Progress};
 
 pub use put::{Put, make_state, put};
 pub use remove::Remove;
@@ -35,6 +36,7 @@ pub struct Install<'a> {
     context: &'a Context,
     /// What it says.
     pub app: App,
+    settings: Settings,
     manifest: String,
     is_itself: bool,
 }
@@ -44,7 +46,7 @@ impl<'a> Install<'a> {
     pub fn read(context: &'a Context, path: &Utf8Path) -> Result<Self, Error> {
         let manifest = config::read_text(path)?;
         let app = config::manifest::parse(&manifest, path.as_str())?;
-        context.settings()?;
+        let settings = context.settings()?.clone();
         let installed = context.layout.manifest(&app.name);
         let is_itself = path
             .canonicalize()
@@ -52,15 +54,24 @@ impl<'a> Install<'a> {
         Ok(Self {
             context,
             app,
+            settings,
             manifest,
             is_itself,
         })
     }
 
+    /// Has the site put where this host's nginx includes it, where no setting says where that is. Errors where it includes no
+    /// folder of sites.
+    pub async fn find_sites(&mut self) -> Result<(), Error> {
+        let found = sites::choose(self.settings.nginx.clone(), &self.context.layout).await;
+        self.settings.nginx = found?;
+        Ok(())
+    }
+
     /// The files as they are and will be. Errors where one of them is not bgctl's to change.
     pub fn files(&self) -> Result<Files, Error> {
         let (context, app) = (self.context, &self.app);
-        let files = Files::of(app, &self.manifest, context.settings()?, &context.layout, &program()?)?;
+        let files = Files::of(app, &self.manifest, &self.settings, &context.layout, &program()?)?;
         files.refuse_foreign(&app.name)?;
         refuse_edited(&context.layout, &app.name, &self.manifest, self.is_itself)?;
         Ok(files)
@@ -73,9 +84,9 @@ impl<'a> Install<'a> {
 
     /// Checks the host, writes what differs, and makes systemd and nginx take it up. Returns a line for each thing that it did.
     /// To be run to its end: half an installation would be left.
-    pub async fn put(&self) -> Result<Vec<String>, Error> {
+    pub async fn put(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Vec<String>, Error> {
         let (context, layout, name) = (self.context, &self.context.layout, &self.app.name);
-        let settings = context.settings()?;
+        let settings = &self.settings;
         let systemd = Systemd::connect().await?;
         let store = Store::open(&settings.store, &layout.state()).await?;
         let is_new = make_state(layout, name)?;
@@ -103,6 +114,9 @@ impl<'a> Install<'a> {
         if let (Ok(None), Ok(Some(stored))) = (known::read(layout, name), store.get(name).await) {
             known::remember(layout, &settings.store, name, &stored);
         }
+        for hole in holes::known(&settings.nginx, &self.app.site).await {
+            progress(Progress::Warning(&hole));
+        }
         Ok(did)
     }
 
@@ -110,7 +124,7 @@ impl<'a> Install<'a> {
         let (app, layout) = (&self.app, &self.context.layout);
         let files = self.files()?;
         let active = store.get(&app.name).await?.and_then(|stored| stored.cursor.active);
-        check::check_host(app, self.context.settings()?, layout, systemd, active).await?;
+        check::check_host(app, &self.settings, layout, systemd, active).await?;
         Ok(files)
     }
 }

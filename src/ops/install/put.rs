@@ -1,7 +1,7 @@
 //! Installing.
 //!
 //! ```text
-//! folders, route -> units on disk -> site, tested before and proven -> systemd reads the units -> worker enabled
+//! folders, route -> units on disk -> site, tested before and proven -> worker enabled -> systemd reads the units
 //!       |               |               |                                    |     -> cursor -> manifests
 //!       +---------------+---------------+                                    +--> from here on: half done, another
 //!                       v                                                         install completes it
@@ -146,15 +146,18 @@ impl Put<'_> {
         let name = &self.app.name;
         let sites = self.layout.site_dir(&self.settings.nginx);
         let is_dropped = old::remove(self.layout, name, &self.settings.nginx.unit, &sites)?;
-        if is_dropped || files.units.iter().any(Change::is_needed) || self.needs_reload().await? {
-            self.systemd.daemon_reload().await?;
-            did.push("reloaded systemd".to_owned());
-        }
         let worker = UnitName::switch(name);
-        if self.systemd.enable(&[&worker]).await? {
+        let is_enabled = self.systemd.enable(&[&worker]).await?;
+        if is_enabled {
             did.push(format!(
                 "enabled {worker}, which takes an interrupted switch up again at boot"
             ));
+        }
+        if is_dropped || files.units.iter().any(Change::is_needed) || self.needs_reload().await? {
+            self.systemd.daemon_reload().await?;
+            did.push("reloaded systemd".to_owned());
+        } else if is_enabled {
+            self.systemd.read_links().await?;
         }
         if let Some(store) = self.store
             && store.get(name).await?.is_none()

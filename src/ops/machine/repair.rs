@@ -38,11 +38,17 @@ impl Machine {
             Repair::Write => return self.write(files).await,
             Repair::Pin(color, release) => return self.pin_again(*color, release.as_ref(), facts),
             Repair::Start(color) => self.start_again(*color).await?,
-            Repair::Enable(color) => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
+            Repair::Enable(color) => {
+                self.systemd.enable(&[&self.unit(*color)]).await?;
+                self.systemd.read_links().await?;
+            }
             Repair::Route(to) => self.route(*to).await?,
             Repair::Cursor(active, release) => return self.set_cursor(*active, release.as_ref(), facts).await,
             Repair::Publish => return self.publish_deferred().await,
-            Repair::Disable(color) => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
+            Repair::Disable(color) => {
+                self.systemd.disable(&[&self.unit(*color)]).await?;
+                self.systemd.read_links().await?;
+            }
             Repair::Drain(color, timeout) => return Ok(self.drain(*color, *timeout).await?.into_iter().collect()),
             Repair::Stop(color) => self.stop(*color, self.app.run.stop_timeout).await?,
         }

@@ -8,8 +8,10 @@
 //! ```
 
 mod ask;
+pub mod holes;
 pub mod old;
 pub mod route;
+pub mod sites;
 mod staged;
 mod workers;
 
@@ -224,6 +226,12 @@ impl Nginx {
         }
         Ok(())
     }
+}
+
+/// Whether a test of the configuration is this host's own nginx.
+fn is_nginx(test: &[String]) -> bool {
+    test.first()
+        .is_some_and(|program| Utf8Path::new(program).file_name() == Some("nginx"))
 }
 
 fn names(changes: &[Change<'_>]) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use eyre::WrapErr as _;
 
-use super::Change;
+use super::{Change, is_nginx};
 use crate::files;
 use crate::host::command::{Command, Failed, Output};
 
@@ -33,8 +33,7 @@ pub(super) async fn test(command: &[String], changes: &[Change<'_>], timeout: Du
     let Some(folder) = changes.first().and_then(|change| change.path.parent()) else {
         return Ok(Tested::Impossible);
     };
-    let is_nginx = |program: &String| Utf8Path::new(program).file_name() == Some("nginx");
-    if !command.first().is_some_and(is_nginx) || !folder.is_dir() {
+    if !is_nginx(command) || !folder.is_dir() {
         return Ok(Tested::Impossible);
     }
     let prepare = || {

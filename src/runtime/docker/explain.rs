@@ -116,16 +116,12 @@ fn kind(said: &str) -> Kind {
 
 /// What a person can do about a container that does not start, by what its `docker run` said; none where that is not known.
 pub fn start_hint(log: &[String]) -> Option<String> {
-    port_hint(log).or_else(|| {
-        let said = |words: &str| {
-            log.iter()
-                .any(|line| line.contains("rror response from daemon:") && line.contains(words))
-        };
-        HINTS
-            .iter()
-            .find(|(words, _)| said(words))
-            .map(|(_, hint)| (*hint).to_owned())
-    })
+    let said = log
+        .iter()
+        .rev()
+        .filter_map(|line| line.split_once("rror response from daemon:"));
+    said.map(|(_, said)| said)
+        .find_map(|said| no_parser(said, log).or_else(|| held_port(said)).or_else(|| known(said)))
 }
 
 /// What the engine says, and what a person can do about it.
@@ -149,13 +145,24 @@ const HINTS: [(&str, &str); 4] = [
     ),
 ];
 
-fn port_hint(log: &[String]) -> Option<String> {
-    let held = |line: &String| {
-        let (_, said) = line.split_once("Error response from daemon:")?;
-        let (address, _) = said.split_once(" failed: port is already allocated")?;
-        address.rsplit_once(':')?.1.parse::<u16>().ok()
+fn known(said: &str) -> Option<String> {
+    let known = HINTS.iter().find(|(words, _)| said.contains(words));
+    known.map(|(_, hint)| (*hint).to_owned())
+}
+
+/// The engine's error says what it could not do, and one of the next lines why.
+fn no_parser(said: &str, log: &[String]) -> Option<String> {
+    let is_missing = |line: &String| {
+        line.contains("apparmor_parser") && (line.contains("not found") || line.contains("no such file or directory"))
     };
-    let port = log.iter().rev().find_map(held)?;
+    let hint =
+        "this kernel has AppArmor, and Docker starts no container without its parser: `apt-get install apparmor`";
+    (said.contains("AppArmor") && log.iter().any(is_missing)).then(|| hint.to_owned())
+}
+
+fn held_port(said: &str) -> Option<String> {
+    let (address, _) = said.split_once(" failed: port is already allocated")?;
+    let port: u16 = address.rsplit_once(':')?.1.parse().ok()?;
     Some(format!(
         "`docker ps --filter publish={port}` tells which container has the port. If none has it, Docker still holds it for \
          one that is gone, as it can after a power cut (moby issue 20486): give the app other ports, or free it by \
@@ -183,6 +190,35 @@ mod tests {
         }
         assert_eq!(hint("Bind for 127.0.0.1:9002 failed: port is already allocated"), None);
         assert_eq!(hint("docker: Error response from daemon: No such image: shop:9"), None);
+    }
+
+    /// As Docker 20.10 and 26.1 say it, on two lines.
+    #[test]
+    fn a_missing_parser_of_apparmor_is_told_with_its_package() {
+        let said = "docker: Error response from daemon: AppArmor enabled on system but the docker-default profile could not be \
+                    loaded: running `apparmor_parser apparmor_parser --version` failed with output: ";
+        for (end, is_known) in [
+            (
+                "error: exec: \"apparmor_parser\": executable file not found in $PATH.",
+                true,
+            ),
+            (
+                "error: fork/exec /sbin/apparmor_parser: no such file or directory",
+                true,
+            ),
+            (
+                "apparmor_parser: Unable to replace \"docker-default\". Permission denied",
+                false,
+            ),
+        ] {
+            let hint = start_hint(&[said.to_owned(), end.to_owned()]);
+            assert_eq!(
+                hint.is_some_and(|hint| hint.contains("`apt-get install apparmor`")),
+                is_known,
+                "{end}"
+            );
+            assert_eq!(start_hint(&[end.to_owned()]), None);
+        }
     }
 
     /// As Docker 20.10 says them.
