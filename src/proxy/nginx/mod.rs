@@ -315,14 +315,23 @@ fn no_conflict(site: Option<&Site>, warnings: &[String]) -> eyre::Result<()> {
 mod tests {
     use super::*;
     use crate::host::command::Output;
-    use crate::model::{Listen, ServerName};
+    use crate::model::{Listen, Listening, Protocol, ServerName};
 
     fn site(name: &str, listen: &str) -> Site {
         Site {
             server_names: vec![ServerName::parse(name).unwrap()],
-            listen: vec![Listen::parse(listen).unwrap()],
+            listen: vec![Listening::plain(Listen::parse(listen).unwrap())],
             default_server: false,
             certificate: None,
+            trusted_proxies: Vec::new(),
+            protocol: Protocol::Http,
+            buffering: true,
+            locations: Vec::new(),
+            shared_paths: Vec::new(),
+            error_page: None,
+            empty_page: None,
+            acme_root: None,
+            max_head_size: 0,
             max_body_size: 0,
             read_timeout: PROOF,
             send_timeout: PROOF,
