@@ -107,6 +107,9 @@ pub struct Install {
     /// Print what would change as a diff of every file, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Restart nginx where it cannot take a listen address by a reload, which cuts what is open
+    #[arg(long)]
+    pub restart_nginx: bool,
 }
 
 /// Make a new release active, without dropping a request

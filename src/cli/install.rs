@@ -8,6 +8,7 @@ use crate::model::{App, Settings, sealed};
 use crate::ops::context::{Context, require_root};
 use crate::ops::install::{self, Change, Failed, Files, Put};
 use crate::ops::lock::{lock, refuse_open_switch};
+use crate::ops::visitors;
 use crate::state::known;
 use crate::store::Store;
 
@@ -38,7 +39,7 @@ pub async fn run(context: &Context, verb: &args::Install) -> eyre::Result<Exit> 
         return below_root(context, &app, &files()?);
     }
     let why = "finishing first: half an installation would be left";
-    let work = on_host(context, &app, &settings, files);
+    let work = on_host(context, &app, &settings, verb.restart_nginx, files);
     Signals::hold()?.finish(work, why).await
 }
 
@@ -83,11 +84,12 @@ fn below_root(context: &Context, app: &App, files: &Files) -> eyre::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// `files` reads what the files of the app are now; it is asked under the lock.
+/// `may_restart` is for nginx; `files` reads what the files of the app are now; it is asked under the lock.
 async fn on_host(
     context: &Context,
     app: &App,
     settings: &Settings,
+    may_restart: bool,
     files: impl FnOnce() -> eyre::Result<Files>,
 ) -> eyre::Result<Exit> {
     let (name, layout) = (&app.name, &context.layout);
@@ -118,6 +120,7 @@ async fn on_host(
         systemd: &systemd,
         store: Some(&store),
         is_new,
+        may_restart,
     };
     let did = install::put(&put, &files).await;
     let did = did.map_err(|failed| explain(failed, format!("{name} is only half installed")))?;
@@ -127,6 +130,7 @@ async fn on_host(
     for line in &did {
         output::progress(&format!("  ok     {line}"));
     }
+    output::warnings(&visitors::warnings(app, settings, layout, &systemd).await);
     if did.is_empty() {
         output::answer(&format!("{name} is installed; nothing to do"));
     } else {

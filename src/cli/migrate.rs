@@ -20,6 +20,7 @@ pub async fn run(context: &Context, verb: &args::Migrate) -> eyre::Result<Exit> 
         systemd: &Systemd::connect().await?,
         store: None,
         is_new: false,
+        may_restart: false,
     };
     install::migrate(&put, &files).await.map(|()| Exit::Done)
 }

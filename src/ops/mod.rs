@@ -6,6 +6,7 @@
 //! * [`worker`]: the open switch is carried out
 //! * [`machine`]: the engine's effects: what each step does here, and what a repair does
 //! * [`install`]: the files of an app, and what must hold before they are written
+//! * [`visitors`]: what keeps visitors from a site
 //! * [`leftovers`]: what a bgctl that was killed leaves
 
 pub mod context;
@@ -14,4 +15,5 @@ pub mod leftovers;
 pub mod lock;
 pub mod machine;
 pub mod opening;
+pub mod visitors;
 pub mod worker;

@@ -157,6 +157,7 @@ fn addresses_without_tls_send_clients_to_those_with_it_but_for_challenges() {
     );
     let status = app.status();
     assert_eq!(status["url"], "https://secured.test:9735/", "{status:#}");
+    assert_eq!(status["warnings"], serde_json::json!([]), "{status:#}");
 
     app.set("nginx.acme_root", "/srv/acme").install();
     for url in ["http://secured.test:9734", "https://secured.test:9735"] {

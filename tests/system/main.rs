@@ -56,3 +56,4 @@ mod switch;
 mod trouble;
 mod uninstall;
 mod upgrade;
+mod vhosts;

@@ -18,6 +18,7 @@ use crate::model::{
 };
 use crate::ops::context::Context;
 use crate::ops::install::{self, Files};
+use crate::ops::visitors::{self, Warning};
 use crate::runtime::docker::Docker;
 use crate::state::switches::Switches;
 
@@ -37,6 +38,8 @@ struct Status {
     colors: Vec<ColorStatus>,
     open_switch: Option<SwitchStatus>,
     problems: Vec<Problem>,
+    /// What keeps visitors from the site.
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,6 +150,7 @@ async fn gather(context: &Context, app: App) -> eyre::Result<Status> {
         serving,
         colors,
         open_switch: open_switch(context, &app, &facts)?,
+        warnings: visitors::warnings(&app, &settings, layout, systemd).await,
         problems: problems
             .map(|difference| Problem {
                 problem: difference.what,
@@ -290,6 +294,7 @@ fn show(status: &Status) {
         output::warning(problem);
         output::progress(&format!("  {}", output::dim(repair)));
     }
+    output::warnings(&status.warnings);
 }
 
 fn row(status: &ColorStatus) -> Vec<String> {

@@ -74,6 +74,7 @@ impl Machine {
             systemd: &self.systemd,
             store: None,
             is_new: false,
+            may_restart: false,
         };
         match install::put(&put, files).await {
             Ok(did) => said.extend(did),
