@@ -26,7 +26,8 @@ pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
     context.require_installed(name)?;
     if verb.dry_run {
         let (machine, files) = installed(context, name).await?;
-        return Ok(dry_run(name, &drift::differences(&machine.facts(&files).await?)));
+        let differences = drift::differences(&machine.facts(&files).await?);
+        return Ok(dry_run(name, &differences, &files));
     }
     let mut signals = Signals::hold()?;
     install::make_state(layout, name)?;
@@ -47,6 +48,14 @@ pub async fn run(context: &Context, verb: &args::Repair) -> eyre::Result<Exit> {
         return Ok(Exit::Done);
     }
     tell(&differences);
+    for change in files.edited(name) {
+        output::progress(&format!(
+            "  keeps  {} as it is in {}, and takes away:",
+            change.path,
+            layout.saved()
+        ));
+        output::progress_diff(&change.diff());
+    }
     let why = "finishing first: half a repair would be left";
     let repairs = drift::repairs(&differences);
     let work = all(&machine, &facts, &files, &repairs);
@@ -128,7 +137,7 @@ fn tell(differences: &[Difference]) {
     }
 }
 
-fn dry_run(app: &AppName, differences: &[Difference]) -> Exit {
+fn dry_run(app: &AppName, differences: &[Difference], files: &Files) -> Exit {
     if differences.is_empty() {
         output::answer(&format!("{app} is as it should be; nothing to do"));
     }
@@ -140,6 +149,13 @@ fn dry_run(app: &AppName, differences: &[Difference]) -> Exit {
     }
     for repair in drift::repairs(differences) {
         output::answer(&format!("would  {repair}"));
+    }
+    for change in files.edited(app) {
+        output::answer(&format!(
+            "would take away of {}, of which it keeps a copy:",
+            change.path
+        ));
+        output::diff(&change.diff());
     }
     Exit::Done
 }
