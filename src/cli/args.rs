@@ -264,6 +264,9 @@ pub struct Uninstall {
     /// Keep releases, journal and cursor; installed again it answers 503 until a switch
     #[arg(long)]
     pub keep_state: bool,
+    /// Restart nginx where what is left of its listen addresses can be taken only so, which cuts what is open
+    #[arg(long)]
+    pub restart_nginx: bool,
 }
 
 /// Run the open switch of an app to its end; for bgctl-switch@APP.service

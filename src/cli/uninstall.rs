@@ -47,6 +47,7 @@ pub async fn run(context: &Context, verb: &args::Uninstall) -> eyre::Result<Exit
         systemd: machine.systemd(),
         store,
         keep_state: verb.keep_state,
+        may_restart: verb.restart_nginx,
     };
     let why = "finishing first: half an installation would be left";
     let left = signals.finish(install::remove(&remove, &written), why).await;

@@ -97,7 +97,7 @@ fn address_that_nginx_takes_only_by_a_restart_is_told_and_taken_by_one() {
     let refused = app.try_install().expect(3);
     assert!(
         refused.stderr.contains("bind() to 0.0.0.0:9716 failed")
-            && refused.stderr.contains("bgctl install APP.toml --restart-nginx"),
+            && refused.stderr.contains("the same command with --restart-nginx"),
         "{refused:?}"
     );
     host.fail("test -e /etc/nginx/sites-enabled/everywhere.conf");
@@ -126,9 +126,17 @@ fn address_that_nginx_takes_only_by_a_restart_is_told_and_taken_by_one() {
     );
     assert_eq!(host.succeed("systemctl show -P MainPID nginx"), master);
     host.succeed("systemctl stop squatter");
-    for app in [&app, &other] {
-        host.run(&format!("bgctl uninstall {} --yes", app.name()));
-    }
+    host.fail("test -e /etc/nginx/sites-enabled/squatted.conf");
+
+    // Without the app nginx has to listen on the exact address again, which is the same the other way round.
+    let refused = app.bgctl("uninstall", "--yes").expect(3);
+    assert!(
+        refused.stderr.contains("the same command with --restart-nginx"),
+        "{refused:?}"
+    );
+    assert_eq!(host.succeed(&format!("{ask} ::127.0.0.1:9716")), "200");
+    app.bgctl("uninstall", "--yes --restart-nginx").expect(0);
+    host.succeed(&listens);
     host.succeed("rm /etc/nginx/conf.d/exact.conf && nginx -s reload");
 }
 

@@ -30,6 +30,8 @@ pub struct Remove<'a> {
     pub store: &'a Store,
     /// Whether the folder of state and the cursor stay.
     pub keep_state: bool,
+    /// Whether nginx may be restarted where it can take the addresses that are left only so.
+    pub may_restart: bool,
 }
 
 /// Stops and removes what [`super::put`] wrote and switches left; the files that stay since they were changed by hand. The
@@ -42,7 +44,7 @@ pub async fn remove(remove: &Remove<'_>, written: &Files) -> Result<Vec<Utf8Path
 impl Remove<'_> {
     async fn site(&self, written: &Files) -> eyre::Result<()> {
         leftovers::sweep_files(written)?;
-        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
+        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone()).restarting(self.may_restart);
         let gone = |path| nginx::Change { path, text: None };
         let mut changes = vec![gone(&*written.site.path)];
         if self.is_last()? && is_ours(&self.app.name, &written.shared) {

@@ -22,8 +22,8 @@ impl Holder {
     pub fn hint(&self, unit: &UnitName) -> String {
         match self {
             Self::Nginx => format!(
-                "nginx has another address of this port open, and can change that only by a restart, which cuts what is open: \
-                 bgctl install APP.toml --restart-nginx, which restarts {unit}"
+                "nginx has another address of this port open, and lets go of it only by a restart of {unit}, which cuts what is open: \
+                 the same command with --restart-nginx does that"
             ),
             Self::Other(Some(Listener {
                 address,
