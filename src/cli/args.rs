@@ -107,6 +107,9 @@ pub struct Install {
     /// Print what would change as a diff of every file, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Restart nginx where it cannot take a listen address by a reload, which cuts what is open
+    #[arg(long)]
+    pub restart_nginx: bool,
 }
 
 /// Make a new release active, without dropping a request
@@ -261,6 +264,9 @@ pub struct Uninstall {
     /// Keep releases, journal and cursor; installed again it answers 503 until a switch
     #[arg(long)]
     pub keep_state: bool,
+    /// Restart nginx where what is left of its listen addresses can be taken only so, which cuts what is open
+    #[arg(long)]
+    pub restart_nginx: bool,
 }
 
 /// Run the open switch of an app to its end; for bgctl-switch@APP.service

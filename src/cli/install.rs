@@ -21,6 +21,7 @@ pub async fn run(context: &Context, verb: &args::Install) -> Result<Exit, Ends> 
         }
         install.find_sites().await?;
     }
+    install.may_restart = verb.restart_nginx;
     let name = &install.app.name;
     if verb.dry_run {
         return Ok(dry_run(&install.files()?));
@@ -36,11 +37,12 @@ pub async fn run(context: &Context, verb: &args::Install) -> Result<Exit, Ends> 
         return Ok(Exit::Done);
     }
     let why = "finishing first: half an installation would be left";
-    let did = Signals::hold()?.finish(install.put(&mut output::warn), why).await?;
-    for line in &did {
+    let installed = Signals::hold()?.finish(install.put(), why).await?;
+    for line in &installed.did {
         output::progress(&format!("  ok     {line}"));
     }
-    if did.is_empty() {
+    output::warnings(&installed.warnings);
+    if installed.did.is_empty() {
         output::answer(&format!("{name} is installed; nothing to do"));
     } else {
         output::answer(&format!("{name} is installed; next: bgctl switch {name}"));

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use super::args::ColorWhen;
 use crate::model::Color;
 use crate::ops::Progress;
+use crate::ops::visitors::Warning;
 
 /// Why a line of the answer could not be written.
 static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
@@ -74,12 +75,22 @@ pub fn file(text: &str) {
 
 /// A unified diff.
 pub fn diff(text: &str) {
-    for line in text.lines() {
-        match line.as_bytes().first() {
-            Some(b'+') => print(&format!("{GREEN}{line}{GREEN:#}")),
-            Some(b'-') => print(&format!("{RED}{line}{RED:#}")),
-            _ => print(line),
-        }
+    text.lines().map(colored).for_each(|line| print(&line));
+}
+
+/// A unified diff of what is under way.
+pub fn progress_diff(text: &str) {
+    text.lines()
+        .map(colored)
+        .for_each(|line| print_error(&format!("         {line}")));
+}
+
+fn colored(line: &str) -> String {
+    let line = harmless(line);
+    match line.as_bytes().first() {
+        Some(b'+') => format!("{GREEN}{line}{GREEN:#}"),
+        Some(b'-') => format!("{RED}{line}{RED:#}"),
+        _ => line,
     }
 }
 
@@ -128,6 +139,14 @@ pub fn warn(progress: Progress<'_>) {
 /// Something that is not as it should be.
 pub fn warning(message: &str) {
     print_error(&format!("{YELLOW}warning:{YELLOW:#} {}", harmless(message)));
+}
+
+/// What keeps visitors from a site, each with what can be done about it.
+pub fn warnings(warnings: &[Warning]) {
+    for Warning { warning: what, advice } in warnings {
+        warning(what);
+        progress(&format!("  {}", dim(advice)));
+    }
 }
 
 /// `text` in the color it names.

@@ -3,6 +3,7 @@
 use crate::drift::{self, Difference};
 use crate::model::AppName;
 use crate::ops::context::Context;
+use crate::ops::install::Files;
 use crate::ops::repair::{self, Event, Extent, Repairing};
 
 use super::args;
@@ -15,7 +16,8 @@ pub async fn run(context: &Context, verb: &args::Repair) -> Result<Exit, Ends> {
     context.require_root_on_host("repair")?;
     let name = &verb.app;
     if verb.dry_run {
-        return Ok(dry_run(name, &repair::differences(context, name).await?));
+        let (differences, files) = repair::differences(context, name).await?;
+        return Ok(dry_run(name, &differences, &files));
     }
     let mut signals = Signals::hold()?;
     let repairing = Repairing::begin(context, name).await?;
@@ -28,6 +30,11 @@ pub async fn run(context: &Context, verb: &args::Repair) -> Result<Exit, Ends> {
     }
     for difference in &repairing.differences {
         output::progress(&format!("  found  {}", difference.what));
+    }
+    for change in repairing.files.edited(name) {
+        let (path, saved) = (&change.path, context.layout.saved());
+        output::progress(&format!("  keeps  {path} as it is in {saved}, and takes away:"));
+        output::progress_diff(&change.diff());
     }
     let why = "finishing first: half a repair would be left";
     let extent = signals.finish(repairing.run(&mut show), why).await;
@@ -50,7 +57,7 @@ fn show(event: Event<'_>) {
     }
 }
 
-fn dry_run(app: &AppName, differences: &[Difference]) -> Exit {
+fn dry_run(app: &AppName, differences: &[Difference], files: &Files) -> Exit {
     if differences.is_empty() {
         output::answer(&format!("{app} is as it should be; nothing to do"));
     }
@@ -62,6 +69,13 @@ fn dry_run(app: &AppName, differences: &[Difference]) -> Exit {
     }
     for repair in drift::repairs(differences) {
         output::answer(&format!("would  {repair}"));
+    }
+    for change in files.edited(app) {
+        output::answer(&format!(
+            "would take away of {}, of which it keeps a copy:",
+            change.path
+        ));
+        output::diff(&change.diff());
     }
     Exit::Done
 }

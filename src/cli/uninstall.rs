@@ -16,7 +16,8 @@ use super::signals::Signals;
 pub async fn run(context: &Context, verb: &args::Uninstall) -> Result<Exit, Ends> {
     context.require_root_on_host("uninstall")?;
     let (app, keep_state) = (&verb.app, verb.keep_state);
-    let uninstall = Uninstall::begin(context, app).await?;
+    let mut uninstall = Uninstall::begin(context, app).await?;
+    uninstall.may_restart = verb.restart_nginx;
     let question = question(app, uninstall.active, keep_state, &context.settings()?.store);
     if !verb.yes && !is_agreed(app, &question)? {
         output::answer("nothing was removed");

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
 
-/// How much of a program's output is kept, from its end on, bytes.
+/// How much of a program's output is kept, from its end on, bytes, where nothing else is asked for.
 const KEPT: usize = 64 * 1024;
 
 /// How much of it an error shows in its one line, characters.
@@ -24,6 +24,7 @@ pub struct Command {
     environment: Vec<(String, String)>,
     input: Option<String>,
     timeout: Duration,
+    kept: usize,
 }
 
 /// What a program printed, as text; of very much, the end.
@@ -85,6 +86,7 @@ impl Command {
             environment: Vec::new(),
             input: None,
             timeout,
+            kept: KEPT,
         }
     }
 
@@ -107,6 +109,12 @@ impl Command {
         Self { input, ..self }
     }
 
+    /// Keeps so many bytes of what the program prints, from its end on, and not 64 KiB.
+    #[must_use]
+    pub fn keeping(self, kept: usize) -> Self {
+        Self { kept, ..self }
+    }
+
     /// Runs the program and waits for its end. Fails with [`Failed`] where it cannot be started, ends with
     /// anything but 0, or does not end in time; then it is killed with all of its process group. Dropping the future
     /// kills the group as well.
@@ -120,7 +128,11 @@ impl Command {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (out_pipe, err_pipe) = (child.stdout.take(), child.stderr.take());
         let ended = {
-            let printed = async { tokio::join!(drain(out_pipe, &mut stdout), drain(err_pipe, &mut stderr)) };
+            let (out, err) = (
+                drain(out_pipe, &mut stdout, self.kept),
+                drain(err_pipe, &mut stderr, self.kept),
+            );
+            let printed = async { tokio::join!(out, err) };
             tokio::time::timeout(self.timeout, end_of(&mut child, printed, &group)).await
         };
         let output = Output {
@@ -194,15 +206,15 @@ async fn end_of(
     Ok(status)
 }
 
-/// Reads a pipe to its end, and keeps the last [`KEPT`] bytes.
-async fn drain(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) -> std::io::Result<()> {
+/// Reads a pipe to its end, and keeps the last `most` bytes.
+async fn drain(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>, most: usize) -> std::io::Result<()> {
     let Some(mut pipe) = pipe else { return Ok(()) };
     while pipe.read_buf(kept).await? > 0 {
-        if kept.len() > 2 * KEPT {
-            kept.drain(..kept.len() - KEPT);
+        if kept.len() > 2 * most {
+            kept.drain(..kept.len() - most);
         }
     }
-    kept.drain(..kept.len().saturating_sub(KEPT));
+    kept.drain(..kept.len().saturating_sub(most));
     Ok(())
 }
 

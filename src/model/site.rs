@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
-use super::Invalid;
 use super::name::name;
+use super::{Invalid, Listening, Location, Network, PathPrefix, Protocol};
 
 name!(
     /// A name that nginx's `server_name` takes: a host name, with `*` as its first or last label, or `_`.
@@ -14,12 +14,6 @@ name!(
     /// Regular expressions (`~...`) are left to the operator's own include folder.
     ServerName,
     check_server_name
-);
-
-name!(
-    /// What nginx's `listen` takes, without its options: a port, `ADDRESS:PORT`, or `[IPV6]:PORT`.
-    Listen,
-    check_listen
 );
 
 fn check_server_name(text: &str) -> Result<(), Invalid> {
@@ -32,56 +26,6 @@ fn check_server_name(text: &str) -> Result<(), Invalid> {
         ));
     }
     Ok(())
-}
-
-fn check_listen(text: &str) -> Result<(), Invalid> {
-    let refuse = || {
-        Invalid::value(
-            "an address to listen on",
-            text,
-            "it must be PORT, ADDRESS:PORT or [IPV6]:PORT",
-        )
-    };
-    let (address, port) = match text.rsplit_once(':') {
-        Some((address, port)) => (Some(address), port),
-        None => (None, text),
-    };
-    if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        return Err(refuse());
-    }
-    let good = match address {
-        None | Some("*") => true,
-        Some(address) => match address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => address.parse::<std::net::Ipv4Addr>().is_ok(),
-        },
-    };
-    if good { Ok(()) } else { Err(refuse()) }
-}
-
-impl Listen {
-    /// The port.
-    pub fn port(&self) -> u16 {
-        let text = self.as_str();
-        text.rsplit_once(':')
-            .map_or(text, |(_, port)| port)
-            .parse()
-            .unwrap_or_default()
-    }
-
-    /// The address that a client on this host reaches it by.
-    pub fn local_address(&self) -> std::net::IpAddr {
-        use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-        let address = self
-            .as_str()
-            .rsplit_once(':')
-            .map(|(address, _)| address.trim_matches(['[', ']']));
-        match address.and_then(|address| address.parse::<IpAddr>().ok()) {
-            Some(IpAddr::V6(v6)) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            Some(address) if !address.is_unspecified() => address,
-            _ => Ipv4Addr::LOCALHOST.into(),
-        }
-    }
 }
 
 /// A TLS certificate with its key, as paths on the host.
@@ -99,13 +43,32 @@ pub struct Site {
     /// The host names; never empty (`_` where none was given).
     pub server_names: Vec<ServerName>,
     /// Where it listens; never empty.
-    pub listen: Vec<Listen>,
+    pub listen: Vec<Listening>,
     /// Whether the site answers for names that no site has.
     pub default_server: bool,
-    /// With a certificate every address listens with TLS.
+    /// The certificate of the addresses that have TLS.
     pub certificate: Option<Certificate>,
+    /// Whose word on who asked, and how, is taken.
+    pub trusted_proxies: Vec<Network>,
+    /// What the app speaks where a location says nothing else.
+    pub protocol: Protocol,
+    /// Whether answers are read as fast as the app gives them, and kept for slow clients, where a location says nothing else.
+    pub buffering: bool,
+    /// Paths with settings of their own, none of them twice.
+    pub locations: Vec<Location>,
+    /// Paths of files of which the other color is asked as well.
+    pub shared_paths: Vec<PathPrefix>,
+    /// The page for 502, 503 and 504 that nginx itself answers.
+    pub error_page: Option<Utf8PathBuf>,
+    /// The page for an app of which no release is active yet.
+    pub empty_page: Option<Utf8PathBuf>,
+    /// Where an ACME client puts its challenges.
+    pub acme_root: Option<Utf8PathBuf>,
     /// The largest request body, bytes; 0: no limit.
     pub max_body_size: u64,
+    /// The largest line of a request's head, and the largest head of an answer, bytes; a multiple of 4096. 0: as nginx is
+    /// set elsewhere.
+    pub max_head_size: u64,
     /// The longest silence of the app while it answers, and of an open websocket.
     pub read_timeout: Duration,
     /// The longest time in which the app takes nothing of a request.
@@ -115,6 +78,18 @@ pub struct Site {
 }
 
 impl Site {
+    /// Whether users can reach it with TLS.
+    pub fn has_tls(&self) -> bool {
+        self.listen.iter().any(Listening::has_tls)
+    }
+
+    /// Whether a balancer says by the PROXY protocol who asked.
+    pub fn has_proxy_protocol(&self) -> bool {
+        self.listen
+            .iter()
+            .any(|listening| listening.proxy_protocol && !listening.redirects())
+    }
+
     /// A host name that the site answers to: its first, with something in the place of a `*`; `localhost` where it has none.
     pub fn host(&self) -> String {
         match self.server_names.first().map(ServerName::as_str) {
@@ -126,9 +101,14 @@ impl Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.certificate.is_some() { "https" } else { "http" };
-        match (self.server_names.first(), self.listen.first()) {
-            (Some(name), Some(listen)) => write!(f, "{scheme}://{name}:{}/", listen.port()),
+        let listening = self.listen.iter().find(|listening| !listening.redirects());
+        let scheme = if listening.is_some_and(Listening::has_tls) {
+            "https"
+        } else {
+            "http"
+        };
+        match (self.server_names.first(), listening) {
+            (Some(name), Some(listening)) => write!(f, "{scheme}://{name}:{}/", listening.address.port()),
             _ => write!(f, "{scheme}://localhost/"),
         }
     }
@@ -137,29 +117,6 @@ impl fmt::Display for Site {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn listen_addresses() {
-        let cases = [
-            ("80", 80, "127.0.0.1"),
-            ("*:8080", 8080, "127.0.0.1"),
-            ("0.0.0.0:80", 80, "127.0.0.1"),
-            ("127.0.0.2:81", 81, "127.0.0.2"),
-            ("[::]:443", 443, "::1"),
-            ("[::1]:443", 443, "::1"),
-        ];
-        for (text, port, address) in cases {
-            let listen = Listen::parse(text).unwrap();
-            assert_eq!(
-                (listen.port(), listen.local_address().to_string().as_str()),
-                (port, address),
-                "{text}"
-            );
-        }
-        for bad in ["", "0", "80 ssl", "80;", "unix:/x", "::1:80", "example.org:80", "65536"] {
-            assert!(Listen::parse(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn server_names_hold_nothing_that_nginx_would_read_as_more() {

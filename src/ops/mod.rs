@@ -7,6 +7,7 @@
 //! * [`lock`]: one command at a time changes an app; [`opening`]: from what was asked for to an open switch
 //! * [`worker`]: the open switch is carried out
 //! * [`machine`]: the engine's effects: what each step does here, and what a repair does
+//! * [`visitors`]: what keeps visitors from a site
 
 pub mod abort;
 pub mod context;
@@ -26,6 +27,7 @@ pub mod rollback;
 pub mod status;
 pub mod switch;
 pub mod uninstall;
+pub mod visitors;
 pub mod worker;
 
 pub use error::Error;

@@ -20,11 +20,11 @@ pub use crate::drift::Repair;
 const SEEN: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What differs of an app from what should be. Nothing is changed.
-pub async fn differences(context: &Context, name: &AppName) -> Result<Vec<Difference>, Error> {
+/// What differs of an app from what should be, and its files. Nothing is changed.
+pub async fn differences(context: &Context, name: &AppName) -> Result<(Vec<Difference>, Files), Error> {
     context.require_installed(name)?;
     let (machine, files) = read(context, name).await?;
-    Ok(drift::differences(&machine.look(&files).await?.facts))
+    Ok((drift::differences(&machine.look(&files).await?.facts), files))
 }
 
 /// What became of one repair.
@@ -55,7 +55,8 @@ pub struct Repairing<'a> {
     context: &'a Context,
     machine: Machine,
     facts: Facts,
-    files: Files,
+    /// Its files, as they are and will be.
+    pub files: Files,
     /// What differs.
     pub differences: Vec<Difference>,
     /// The copy of the manifest, where that was damaged and is written again already.

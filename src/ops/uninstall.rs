@@ -21,6 +21,8 @@ pub struct Uninstall<'a> {
     machine: Machine,
     /// The color that is active.
     pub active: Option<Color>,
+    /// Whether nginx may be restarted where it can take the addresses that are left only so.
+    pub may_restart: bool,
     _lock: files::Lock,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Uninstall<'a> {
             written,
             machine,
             active: stored.and_then(|stored| stored.cursor.active),
+            may_restart: false,
             _lock: lock,
         })
     }
@@ -60,6 +63,7 @@ impl<'a> Uninstall<'a> {
             systemd: self.machine.systemd(),
             store: self.machine.store().await?,
             keep_state,
+            may_restart: self.may_restart,
         };
         // The cursor goes for all hosts that share it.
         let acquired = self.machine.acquire_lease(&own_lease(&"uninstall", "uninstall")?).await;

@@ -4,6 +4,7 @@
 
 mod environment;
 pub mod escape;
+mod place;
 pub mod seal;
 mod site;
 mod support;

@@ -1,11 +1,12 @@
 //! The nginx site of an app, and what the sites of all apps share.
 
-use std::time::Duration;
-
 use askama::Template;
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::model::{App, AppName, Check, Color, Invalid, Listen, Port, ServerName, check_health_path, sealed};
+use super::place::{
+    ListenLine, Place, Trust, Upstream, https_port, listen_lines, places, speaks_grpc, time, upstreams,
+};
+use crate::model::{App, AppName, Check, Invalid, Port, ServerName, check_health_path, sealed};
 
 /// What a site needs to know of its host.
 #[derive(Clone, Copy, Debug)]
@@ -27,18 +28,30 @@ const ERROR_PAGES: [u16; 7] = [401, 403, 413, 429, 500, 503, 504];
 pub struct Site<'a> {
     app: &'a AppName,
     id: String,
-    colors: [(Color, Port); 2],
+    upstreams: Vec<Upstream>,
     routes: &'a str,
     control_port: Port,
     old_socket: Option<&'a str>,
-    listen: &'a [Listen],
+    listens: Vec<ListenLine<'a>>,
+    redirects: Vec<ListenLine<'a>>,
+    https_port: String,
+    scheme: &'static str,
     default_server: bool,
     server_names: &'a [ServerName],
     host: String,
     tls: Option<Tls<'a>>,
+    trust: Option<Trust<'a>>,
     max_body_size: u64,
+    max_head_size: u64,
     read_timeout: String,
     send_timeout: String,
+    places: Vec<Place<'a>>,
+    has_grpc: bool,
+    has_shared_paths: bool,
+    error_page: Option<&'a str>,
+    empty_page: Option<&'a str>,
+    pages: Vec<(&'static str, &'a str)>,
+    acme_root: Option<&'a str>,
     error_pages: [u16; 7],
     health_path: Option<&'a str>,
     include: &'a str,
@@ -71,21 +84,45 @@ impl<'a> Site<'a> {
             Check::Tcp | Check::Command { .. } => None,
         };
         let socket = |path| super::path("a path of a socket", path);
+        let page = |path: &'a Option<Utf8PathBuf>| {
+            let path = path.as_deref();
+            path.map(|path| super::path("the path of a page", path)).transpose()
+        };
+        let (error_page, empty_page) = (page(&site.error_page)?, page(&site.empty_page)?);
+        let acme_root = site.acme_root.as_deref();
+        let (redirects, listens) = site.listen.iter().partition(|listening| listening.redirects());
         Ok(Self {
             app: &app.name,
             id: super::short(&app.name.as_variable(), ZONE_MAX).replace('-', "_"),
-            colors: Color::BOTH.map(|color| (color, *app.ports.get(color))),
+            upstreams: upstreams(site, app.ports),
             routes: super::path("a folder of routes", host.routes)?,
             control_port: host.control_port,
             old_socket: host.old_socket.map(socket).transpose()?,
-            listen: &site.listen,
+            listens: listen_lines(listens),
+            redirects: listen_lines(redirects),
+            https_port: https_port(site),
+            scheme: if site.has_tls() { "https" } else { "http" },
             default_server: site.default_server,
             server_names: &site.server_names,
             host: site.host(),
             tls,
+            trust: Trust::of(site),
             max_body_size: site.max_body_size,
+            max_head_size: site.max_head_size,
             read_timeout: time(site.read_timeout),
             send_timeout: time(site.send_timeout),
+            places: places(site),
+            has_grpc: speaks_grpc(site),
+            has_shared_paths: !site.shared_paths.is_empty(),
+            error_page,
+            empty_page,
+            pages: [("error-page", error_page), ("empty-page", empty_page)]
+                .into_iter()
+                .filter_map(|(name, file)| Some((name, file?)))
+                .collect(),
+            acme_root: acme_root
+                .map(|path| super::path("the path of a folder for challenges", path))
+                .transpose()?,
             error_pages: ERROR_PAGES,
             health_path,
             include: super::path("an include folder", &site.include)?.trim_end_matches('/'),
@@ -127,14 +164,4 @@ pub struct Keys<'a> {
     pub green: &'a str,
     /// To no color.
     pub none: &'a str,
-}
-
-/// As nginx reads times: whole seconds where it is some, else milliseconds. Nothing shorter than one of them: 0 would
-/// mean that no answer is ever waited for.
-fn time(duration: Duration) -> String {
-    if duration.subsec_nanos() == 0 && !duration.is_zero() {
-        format!("{}s", duration.as_secs())
-    } else {
-        format!("{}ms", duration.as_millis().max(1))
-    }
 }

@@ -85,7 +85,9 @@ fn pages_name_every_key_and_no_other() {
             of.map(|key| key.name.to_owned()).collect()
         };
         let mut top = names("");
-        top.extend(tables.iter().map(|table| (*table).to_owned()));
+        // Tables below others are keys of these.
+        let is_top = |table: &&&str| !table.contains('.');
+        top.extend(tables.iter().filter(is_top).map(|table| (*table).to_owned()));
         assert_eq!(BTreeSet::from_iter(top), known(parse, ""));
         for table in tables {
             let names = names(table);
@@ -97,7 +99,8 @@ fn pages_name_every_key_and_no_other() {
 }
 
 /// Texts that leave out what has a default, for each parser.
-const BASES: [&str; 5] = [
+const BASES: [&str; 6] = [
+    "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[[nginx.listen]]\naddress = \"80\"\n[[nginx.location]]\npath = \"/events\"\n",
     "name = \"app\"\n[run]\nimage = \"registry.example/app\"\ncontainer_port = 8080\n",
     "name = \"app\"\n[run]\nexec = \"/opt/app\"\n",
     "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[health]\npath = \"/\"\n",
@@ -108,6 +111,12 @@ const BASES: [&str; 5] = [
 fn table_of<'a>(root: &'a mut Table, name: &str) -> &'a mut Table {
     if name.is_empty() {
         return root;
+    }
+    if let Some(name) = name.strip_prefix('[') {
+        let (table, list) = name.trim_end_matches(']').split_once('.').unwrap();
+        let one = || Value::Array(vec![Value::Table(Table::new())]);
+        let list = table_of(root, table).entry(list).or_insert_with(one);
+        return list.as_array_mut().unwrap()[0].as_table_mut().unwrap();
     }
     let table = root.entry(name).or_insert_with(|| Value::Table(Table::new()));
     table.as_table_mut().unwrap()
@@ -162,7 +171,13 @@ fn set_in(text: &str) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for (name, value) in &root {
         match value {
-            Value::Table(table) => keys.extend(table.keys().map(|key| format!("{name}.{key}"))),
+            Value::Table(table) => {
+                keys.extend(table.keys().map(|key| format!("{name}.{key}")));
+                for (list, value) in table {
+                    let tables = value.as_array().into_iter().flatten().filter_map(Value::as_table);
+                    keys.extend(tables.flat_map(|each| each.keys().map(|key| format!("[{name}.{list}].{key}"))));
+                }
+            }
             _ => drop(keys.insert(format!(".{name}"))),
         }
     }

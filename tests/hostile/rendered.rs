@@ -21,6 +21,16 @@ fn twin(app: &App) -> App {
         *folder = "/plain".into();
     }
     twin.site.include = "/plain".into();
+    let site = &mut twin.site;
+    for path in [&mut site.error_page, &mut site.empty_page, &mut site.acme_root]
+        .into_iter()
+        .flatten()
+    {
+        *path = "/plain".into();
+    }
+    for prefix in &mut site.shared_paths {
+        *prefix = "/plain".parse().unwrap();
+    }
     if let Some(tls) = &mut twin.site.certificate {
         (tls.certificate, tls.key) = ("/plain".into(), "/plain".into());
     }
@@ -106,7 +116,9 @@ pub fn assert_site(app: &App) {
         if free == plain {
             continue;
         }
-        let (Item::Directive(words), Item::Directive(theirs)) = (free, plain) else {
+        let ((Item::Directive(words), Item::Directive(theirs)) | (Item::Open(words), Item::Open(theirs))) =
+            (free, plain)
+        else {
             panic!("{free:?} for {plain:?}")
         };
         assert_eq!(
@@ -150,7 +162,11 @@ fn values(app: &App) -> Values {
         .iter()
         .flat_map(|tls| [tls.certificate.to_string(), tls.key.to_string()]);
     let include = app.site.include.as_str().trim_end_matches('/').to_owned();
-    Values(tls.chain([include]).collect())
+    let site = &app.site;
+    let files = [&site.error_page, &site.empty_page, &site.acme_root];
+    let files = files.into_iter().flatten().map(ToString::to_string);
+    let shared = site.shared_paths.iter().map(ToString::to_string);
+    Values(tls.chain([include]).chain(files).chain(shared).collect())
 }
 
 struct Values(Vec<String>);

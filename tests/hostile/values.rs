@@ -109,6 +109,12 @@ fn anywhere() -> impl Strategy<Value = (&'static str, Value)> {
         keyed("nginx.server_name", list(self::text()).boxed()),
         keyed("nginx.listen", list("([0-9.]{1,9}:)?[0-9]{1,4}").boxed()),
         keyed("nginx.include", path().boxed()),
+        keyed("nginx.error_page", path().boxed()),
+        keyed("nginx.empty_page", path().boxed()),
+        keyed("nginx.acme_root", path().boxed()),
+        keyed("nginx.shared_paths", list(self::path()).boxed()),
+        keyed("nginx.shared_paths", list(self::text()).boxed()),
+        keyed("nginx.trusted_proxies", list("[0-9a-f.:/]{1,12}").boxed()),
         keyed("nginx.certificate", path().boxed()),
         keyed("nginx.certificate_key", path().boxed()),
     ];

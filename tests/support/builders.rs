@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bgctl::model::{
     ActiveState, App, AppName, Artifact, ByColor, Check, Color, Cursor, Drain, HealthCheck, InstanceState, Listen,
-    Observed, Port, Program, Release, ReleaseId, Revision, Route, Run, Runtime, ServerName, Site, Stored, SwitchId,
-    Verify,
+    Listening, Observed, Port, Program, Protocol, Release, ReleaseId, Revision, Route, Run, Runtime, ServerName, Site,
+    Stored, SwitchId, Verify,
 };
 
 /// The app `shop`: no verify commands, no bake, 30 s to drain.
@@ -38,10 +38,19 @@ pub fn app() -> App {
         },
         site: Site {
             server_names: vec![ServerName::parse("_").unwrap()],
-            listen: vec![Listen::parse("80").unwrap()],
+            listen: vec![Listening::plain(Listen::parse("80").unwrap())],
             default_server: false,
             certificate: None,
+            trusted_proxies: Vec::new(),
+            protocol: Protocol::Http,
+            buffering: true,
+            locations: Vec::new(),
+            shared_paths: Vec::new(),
+            error_page: None,
+            empty_page: None,
+            acme_root: None,
             max_body_size: 0,
+            max_head_size: 0,
             read_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
             include: "/etc/nginx/shop.d".into(),

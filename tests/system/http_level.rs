@@ -94,6 +94,10 @@ fn settings_for_all_sites_neither_hinder_an_installation_nor_a_switch() {
              open_file_cache max=1000; open_file_cache_valid 60s; open_file_cache_errors on; disable_symlinks on;",
             200,
         ),
+        (
+            "underscores_in_headers on; gzip_types *; gzip_proxied any; gzip_min_length 1; gzip_http_version 1.0;",
+            200,
+        ),
     ];
     for (number, (directives, status)) in (1..).zip(levels) {
         level.set(directives);
@@ -109,6 +113,8 @@ fn settings_for_all_sites_neither_hinder_an_installation_nor_a_switch() {
             assert_eq!(installed.status, 0, "{directives}: {installed:?}");
             let switched = app.try_switch(&format!("p{number}"));
             assert_eq!(switched.status, 0, "{directives}: {switched:?}");
+            let back = app.bgctl("rollback", "");
+            assert_eq!(back.status, 0, "{directives}: {back:?}");
             let status = app.status();
             assert_eq!(status["agrees"], true, "{directives}: {status:#}");
         }

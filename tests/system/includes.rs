@@ -93,6 +93,71 @@ fn own_pages_are_shown_for_errors_of_nginx_and_answers_of_the_app_stay() {
     app.is_served_by("p1", "blue");
 }
 
+/// What an operator does to users, and the status that they get by it.
+const RULES: [(&str, u16); 5] = [
+    ("allow 192.0.2.1; deny all;", 403),
+    ("auth_basic closed; auth_basic_user_file /etc/passwd;", 401),
+    ("return 301 https://elsewhere.test$request_uri;", 301),
+    ("if (-f /run/bgctl-maintenance) { return 503; }", 503),
+    (
+        "underscores_in_headers on; gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;",
+        200,
+    ),
+];
+
+#[test]
+fn rules_for_users_hinder_no_command_whether_the_site_has_tls_or_not() {
+    let host = Host::with_programs();
+    host.succeed(
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -days 30 -keyout /etc/ssl/rules.key -out /etc/ssl/rules.pem && \
+         touch /run/bgctl-maintenance",
+    );
+    let plain = |time: &str| App::program(&host, "ruled", 9700).set("nginx.read_timeout", time);
+    let secret = |time: &str| {
+        let app = App::program(&host, "ruled-tls", 9702).set("nginx.read_timeout", time);
+        app.set("nginx.listen", vec!["443"])
+            .set("nginx.certificate", "/etc/ssl/rules.pem")
+            .set("nginx.certificate_key", "/etc/ssl/rules.key")
+    };
+    let statuses = |app: &App<'_>| {
+        let scheme = if app.name() == "ruled" { "http" } else { "https" };
+        let ask = format!(
+            "head -c 20000 /dev/zero >/run/{name}.body; for body in /dev/null /run/{name}.body; do \
+             curl -sk -o /dev/null -w '%{{http_code}} ' -H 'X_under_score: 1' --data-binary @$body \
+             --connect-to ::127.0.0.1: {scheme}://{name}.test/echo; done",
+            name = app.name(),
+        );
+        host.succeed(&ask).trim().to_owned()
+    };
+    for app in [plain("60s"), secret("60s")] {
+        app.install().switch("p0");
+    }
+    for (number, (rule, status)) in (1..).zip(RULES) {
+        for name in ["ruled", "ruled-tls"] {
+            host.copy_in(&format!("/etc/nginx/{name}.d/rule.conf"), &format!("{rule}\n"));
+        }
+        // A text that differs is put in place, with all questions about it.
+        let time = format!("{}s", 60 + number);
+        for app in [plain(&time), secret(&time)] {
+            let app = app.install();
+            app.switch(&format!("p{number}"));
+            assert_eq!(statuses(&app), format!("{status} {status}"), "{rule}");
+            app.bgctl("rollback", "").expect(0);
+            let now = app.status();
+            assert_eq!(
+                (&now["agrees"], &now["cursor"]["release"]),
+                (&true.into(), &"p0".into()),
+                "{rule}: {now:#}"
+            );
+            assert_eq!(statuses(&app), format!("{status} {status}"), "{rule}");
+        }
+    }
+    for app in [plain("60s"), secret("60s")] {
+        host.copy_in(&format!("/etc/nginx/{}.d/rule.conf", app.name()), "deny all;\n");
+        app.bgctl("uninstall", "--yes").expect(0);
+    }
+}
+
 #[test]
 fn site_that_nginx_refuses_never_lies_where_nginx_would_read_it() {
     let host = Host::with_programs();

@@ -182,12 +182,30 @@ fn what_a_person_wrote_is_kept() {
             unit,
         ),
         (format!("echo '# my own' >>{site}"), site),
+        (
+            format!("sed -i '0,/listen 80;/s//listen 80; # managed by Certbot/' {site}"),
+            site,
+        ),
         (format!("echo 'nonsense of mine' >{site}"), site),
     ] {
         host.succeed(&hand);
         let edited = host.succeed(&format!("cat {path}"));
+        // What would be taken away, and what is.
+        let line = |text: &str| edited.lines().any(|line| text.contains(&format!("-{line}\n")));
+        let said = app.bgctl("repair", "--dry-run").expect(0).stdout;
+        assert!(
+            said.contains(&format!("would take away of {path}")) && line(&said),
+            "{said}"
+        );
         let repaired = is_put_right(&app, &[("true", &format!("{path} was changed by hand"))], "p1", "blue");
         assert_eq!(sums(), before);
+        assert!(
+            repaired
+                .stderr
+                .contains(&format!("  keeps  {path} as it is in /etc/bgctl/saved")),
+            "{repaired:?}"
+        );
+        assert!(line(&repaired.stderr), "{repaired:?}");
         let kept = repaired
             .stderr
             .lines()

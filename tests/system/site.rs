@@ -9,7 +9,7 @@ use crate::http;
 use crate::load::{Load, releases};
 
 /// A program that answers each request with its own head.
-const MIRROR: &str = r#"#!/usr/bin/perl
+pub const MIRROR: &str = r#"#!/usr/bin/perl
 use IO::Socket::INET;
 $SIG{TERM} = sub { exit 0 };
 my $server = IO::Socket::INET->new(LocalPort => $ENV{PORT}, Listen => 50, ReuseAddr => 1) or die "$!";

@@ -63,6 +63,7 @@ pub fn show(status: &Status) {
         output::warning(problem);
         output::progress(&format!("  {}", output::dim(repair)));
     }
+    output::warnings(&status.warnings);
 }
 
 fn row(status: &ColorStatus) -> Vec<String> {

@@ -1,6 +1,8 @@
 //! The manifest of an app, `APP.toml`.
 
 mod health;
+mod listen;
+mod location;
 mod masked;
 mod run;
 mod site;

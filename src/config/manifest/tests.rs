@@ -2,7 +2,7 @@ mod release;
 
 use super::*;
 
-use crate::model::{AppName, Check, ImageRef, Listen, Runtime};
+use crate::model::{AppName, Check, ImageRef, Listen, Listening, Runtime};
 
 const HEAD: &str = "name = \"shop\"\n[run]\nimage = \"shop\"\ncontainer_port = 80\n";
 const EXEC: &str = "name = \"shop\"\n[run]\nexec = \"/opt/shop/bin/shop\"\n";
@@ -106,7 +106,7 @@ fn a_program_of_the_host() {
 fn names_come_through() {
     let app = parse(HEAD, "shop.toml").unwrap();
     assert_eq!(app.name, AppName::parse("shop").unwrap());
-    assert_eq!(app.site.listen, [Listen::parse("80").unwrap()]);
+    assert_eq!(app.site.listen, [Listening::plain(Listen::parse("80").unwrap())]);
     assert_eq!(app.health.check, Check::Tcp);
     let Runtime::Docker(docker) = app.run.runtime else {
         panic!("not docker")
@@ -370,7 +370,7 @@ fn sites_refused() {
     6:26 cannot use a twice in server_name
     6:11 cannot listen on 9001: 9001 is the port of blue
     6:17 cannot listen on 127.0.0.1:9002: 9002 is the port of green
-    6:10 cannot use "http" as an address to listen on: it must be PORT, ADDRESS:PORT or [IPV6]:PORT
+    6:11 cannot use "http" as an address to listen on: it must be PORT, ADDRESS:PORT or [IPV6]:PORT
     6:10 cannot use this value: it must be a list
     6:15 cannot use certificate without certificate_key
     6:19 cannot use certificate_key without certificate

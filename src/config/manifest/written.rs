@@ -1,14 +1,17 @@
 //! The manifest as written: every key optional, every single value checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::config::value::{
     AbsolutePath, DockerOption, HealthPath, Line, PortNumber, ServiceLine, Size, Status, Time, Volume,
 };
-use crate::model::{AppName, CredentialId, EnvName, ImageRef, Listen, ServerName};
+use crate::model::{AppName, CredentialId, EnvName, ImageRef, Listen, Network, PathPrefix, Protocol, ServerName};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
@@ -85,15 +88,101 @@ pub(super) struct Verify {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Nginx {
     pub(super) server_name: Option<Spanned<Vec<Spanned<ServerName>>>>,
-    pub(super) listen: Option<Spanned<Vec<Spanned<Listen>>>>,
+    pub(super) listen: Option<Spanned<Vec<Spanned<ListenEntry>>>>,
     #[serde(default)]
     pub(super) default_server: bool,
     pub(super) certificate: Option<Spanned<AbsolutePath>>,
     pub(super) certificate_key: Option<Spanned<AbsolutePath>>,
     pub(super) max_body_size: Option<Size>,
+    pub(super) max_head_size: Option<Spanned<Size>>,
     pub(super) read_timeout: Option<Spanned<Time>>,
     pub(super) send_timeout: Option<Spanned<Time>>,
     pub(super) include: Option<AbsolutePath>,
+    pub(super) trusted_proxies: Option<Spanned<Vec<Spanned<Network>>>>,
+    #[serde(default)]
+    pub(super) protocol: Protocol,
+    pub(super) buffering: Option<bool>,
+    #[serde(default)]
+    pub(super) location: Vec<Spanned<NginxLocation>>,
+    #[serde(default)]
+    pub(super) shared_paths: Vec<Spanned<PathPrefix>>,
+    pub(super) error_page: Option<AbsolutePath>,
+    pub(super) empty_page: Option<AbsolutePath>,
+    pub(super) acme_root: Option<Spanned<AbsolutePath>>,
+}
+
+/// An address alone, or with options.
+#[derive(Clone, Debug)]
+pub(super) enum ListenEntry {
+    Address(Listen),
+    Table(ListenTable),
+}
+
+impl ListenEntry {
+    pub(super) fn address(&self) -> &Listen {
+        match self {
+            Self::Address(address) | Self::Table(ListenTable { address, .. }) => address,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct ListenTable {
+    pub(super) address: Listen,
+    pub(super) tls: Option<bool>,
+    #[serde(default)]
+    pub(super) http2: bool,
+    #[serde(default)]
+    pub(super) proxy_protocol: bool,
+    #[serde(default)]
+    pub(super) redirect_to_https: bool,
+}
+
+impl ListenTable {
+    /// An address alone.
+    pub(super) fn plain(address: Listen) -> Self {
+        Self {
+            address,
+            tls: None,
+            http2: false,
+            proxy_protocol: false,
+            redirect_to_https: false,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ListenEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entry;
+        impl<'de> Visitor<'de> for Entry {
+            type Value = ListenEntry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address in quotes, or a table with one")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ListenEntry, E> {
+                Listen::parse(text).map(ListenEntry::Address).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ListenEntry, A::Error> {
+                ListenTable::deserialize(MapAccessDeserializer::new(map)).map(ListenEntry::Table)
+            }
+        }
+        deserializer.deserialize_any(Entry)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct NginxLocation {
+    pub(super) path: PathPrefix,
+    pub(super) protocol: Option<Protocol>,
+    pub(super) buffering: Option<bool>,
+    pub(super) max_body_size: Option<Size>,
+    pub(super) read_timeout: Option<Spanned<Time>>,
+    pub(super) send_timeout: Option<Spanned<Time>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

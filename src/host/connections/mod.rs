@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use eyre::WrapErr as _;
+use procfs::net::TcpNetEntry;
 
 use self::owners::Owners;
 use super::process;
@@ -122,17 +123,23 @@ pub async fn drain(
     }
 }
 
-/// The process that listens on `port`, on whatever address. Returns `None` if none does. Errors if the host's sockets cannot be
+/// A process that listens on `port`, on whatever address. Returns `None` if none does. Errors if the host's sockets cannot be
 /// read.
 pub fn listener(port: Port) -> eyre::Result<Option<Listener>> {
+    Ok(listeners(port)?.into_iter().next())
+}
+
+/// Those who listen on `port`, on whatever address, one for each socket. Errors if the host's sockets cannot be read.
+pub fn listeners(port: Port) -> eyre::Result<Vec<Listener>> {
     let sockets = table::read().wrap_err_with(|| format!("cannot tell who listens on port {port}"))?;
-    let socket = sockets.iter().find(|socket| table::listens_on(socket, port));
-    Ok(socket.map(|socket| Listener {
+    let listening = sockets.iter().filter(|socket| table::listens_on(socket, port));
+    let listener = |socket: &TcpNetEntry| Listener {
         address: socket.local_address,
         process: process::owners(&BTreeSet::from([socket.inode]))
             .first()
             .map(|(_, process)| named(*process)),
-    }))
+    };
+    Ok(listening.map(listener).collect())
 }
 
 /// The id and name of the process that listens on 127.0.0.1:`port` where that is neither `main` nor another process of its unit.

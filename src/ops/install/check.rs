@@ -50,9 +50,11 @@ fn check_files_of(app: &App) -> Result<(), Error> {
         Runtime::Program(program) => Some(&program.path),
         Runtime::Docker(_) => None,
     };
+    let pages = app.site.error_page.iter().chain(&app.site.empty_page);
     let named = run
         .env_file
         .iter()
+        .chain(pages)
         .chain(run.credentials.values())
         .chain(certificate)
         .chain(program);
@@ -73,6 +75,7 @@ fn check_control_port(app: &App, control_port: Port) -> Result<(), Error> {
         .site
         .listen
         .iter()
+        .map(|listening| &listening.address)
         .find(|listen| listen.port() == control_port.get());
     let what = match (color, listen) {
         (Some(color), _) => format!("for {color}"),

@@ -15,10 +15,11 @@ use crate::proxy::nginx::{holes, sites};
 use crate::state::known;
 use crate::store::Store;
 
+use super::Error;
 use super::context::Context;
 use super::installed::refuse_edited;
 use super::lock::{lock, refuse_open_switch};
-use super::{Error, Progress};
+use super::visitors::{self, Warning};
 
 pub use put::{Put, make_state, put};
 pub use remove::Remove;
@@ -39,6 +40,17 @@ pub struct Install<'a> {
     settings: Settings,
     manifest: String,
     is_itself: bool,
+    /// Whether nginx may be restarted where it can take an address only so.
+    pub may_restart: bool,
+}
+
+/// What an installation did.
+#[derive(Debug)]
+pub struct Installed {
+    /// A line for each thing.
+    pub did: Vec<String>,
+    /// What an operator should know of the site.
+    pub warnings: Vec<Warning>,
 }
 
 impl<'a> Install<'a> {
@@ -57,6 +69,7 @@ impl<'a> Install<'a> {
             settings,
             manifest,
             is_itself,
+            may_restart: false,
         })
     }
 
@@ -82,9 +95,9 @@ impl<'a> Install<'a> {
         Ok(put::put_below(&self.app.name, &self.context.layout, &self.files()?)?)
     }
 
-    /// Checks the host, writes what differs, and makes systemd and nginx take it up. Returns a line for each thing that it did.
-    /// To be run to its end: half an installation would be left.
-    pub async fn put(&self, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Vec<String>, Error> {
+    /// Checks the host, writes what differs, and makes systemd and nginx take it up. To be run to its end: half an installation
+    /// would be left.
+    pub async fn put(&self) -> Result<Installed, Error> {
         let (context, layout, name) = (self.context, &self.context.layout, &self.app.name);
         let settings = &self.settings;
         let systemd = Systemd::connect().await?;
@@ -109,15 +122,19 @@ impl<'a> Install<'a> {
             systemd: &systemd,
             store: Some(&store),
             is_new,
+            may_restart: self.may_restart,
         };
         let did = put::put(&put, &files).await?;
         if let (Ok(None), Ok(Some(stored))) = (known::read(layout, name), store.get(name).await) {
             known::remember(layout, &settings.store, name, &stored);
         }
-        for hole in holes::known(&settings.nginx, &self.app.site).await {
-            progress(Progress::Warning(&hole));
-        }
-        Ok(did)
+        let mut warnings = visitors::warnings(&self.app, settings, layout, &systemd).await;
+        let holes = holes::known(&settings.nginx, &self.app.site).await.into_iter();
+        warnings.extend(holes.map(|warning| Warning {
+            warning,
+            advice: "update nginx".to_owned(),
+        }));
+        Ok(Installed { did, warnings })
     }
 
     async fn checked(&self, systemd: &Systemd, store: &Store) -> Result<Files, Error> {
@@ -141,6 +158,7 @@ pub async fn migrate(context: &Context, name: &AppName) -> Result<(), Error> {
         systemd: &Systemd::connect().await?,
         store: None,
         is_new: false,
+        may_restart: false,
     };
     Ok(put::migrate(&put, &files).await?)
 }

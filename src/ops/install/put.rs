@@ -38,6 +38,8 @@ pub struct Put<'a> {
     pub store: Option<&'a Store>,
     /// Whether its folder of state was made just now, see [`make_state`].
     pub is_new: bool,
+    /// Whether nginx may be restarted where it can take an address only so.
+    pub may_restart: bool,
 }
 
 /// Makes the folder of an app's state; says whether it was not there.
@@ -138,7 +140,7 @@ impl Put<'_> {
             route: route::require(&self.layout.route_dir(name))?,
             version: render::site_version(site),
         };
-        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
+        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone()).restarting(self.may_restart);
         nginx.put(&changes, &proof).await
     }
 

@@ -31,6 +31,8 @@ pub struct Remove<'a> {
     pub store: &'a Store,
     /// Whether the folder of state and the cursor stay.
     pub keep_state: bool,
+    /// Whether nginx may be restarted where it can take the addresses that are left only so.
+    pub may_restart: bool,
 }
 
 impl Remove<'_> {
@@ -50,7 +52,7 @@ impl Remove<'_> {
 
     async fn site(&self, written: &Files) -> eyre::Result<()> {
         leftovers::sweep_files(written)?;
-        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone());
+        let nginx = Nginx::new(self.settings.nginx.clone(), self.systemd.clone()).restarting(self.may_restart);
         let gone = |path| nginx::Change { path, text: None };
         let mut changes = vec![gone(&*written.site.path)];
         if self.is_last()? && is_ours(&self.app.name, &written.shared) {

@@ -1,6 +1,7 @@
 //! The files of an app: as they are, and as they will be.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use similar::TextDiff;
 
 use crate::files;
 use crate::host::layout::Layout;
@@ -28,6 +29,12 @@ impl Change {
         // One that is damaged may be no text any more.
         let old = files::read_bytes(&path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self { path, old, new, mode })
+    }
+
+    /// What writing it takes away and adds, as a unified diff without a head.
+    pub fn diff(&self) -> String {
+        let old = self.old.as_deref().unwrap_or_default();
+        TextDiff::from_lines(old, &self.new).unified_diff().to_string()
     }
 
     /// Whether anything differs.
@@ -122,12 +129,9 @@ impl Files {
 
     /// Fails where a file that is there was not written by bgctl for `app`, or was changed since.
     pub fn refuse_foreign(&self, app: &AppName) -> Result<(), Error> {
-        self.rendered().try_for_each(|change| {
-            let (path, again) = (&change.path, "install again");
-            match not_ours(app, change) {
-                None => Ok(()),
-                Some(not_ours) => Err(not_ours.refused(&format!("cannot write {path}"), path, again)),
-            }
+        self.rendered().try_for_each(|change| match not_ours(app, change) {
+            None => Ok(()),
+            Some(not_ours) => Err(not_ours.refused(app, "write", change)),
         })
     }
 
@@ -138,12 +142,17 @@ impl Files {
             .rendered()
             .filter(|change| *change == &self.site || change.path == template);
         for change in own {
-            let (path, again) = (&change.path, "uninstall again");
             if let Some(not_ours) = not_ours(app, change) {
-                return Err(not_ours.refused(&format!("cannot remove {path}"), path, again));
+                return Err(not_ours.refused(app, "remove", change));
             }
         }
         Ok(())
+    }
+
+    /// Those that were changed by hand, or that bgctl did not write for `app`.
+    pub fn edited<'f>(&'f self, app: &'f AppName) -> impl Iterator<Item = &'f Change> {
+        self.rendered()
+            .filter(|change| matches!(not_ours(app, change), Some(NotOurs::Edited | NotOurs::Foreign)))
     }
 
     /// Those that bgctl rendered.
@@ -169,12 +178,20 @@ pub enum NotOurs {
 }
 
 impl NotOurs {
-    fn refused(self, what: &str, path: &Utf8Path, again: &str) -> Error {
+    fn refused(self, app: &AppName, verb: &str, change: &Change) -> Error {
+        let path = &change.path;
         let (why, hint) = match self {
-            Self::Edited => (
-                "it was changed by hand since bgctl wrote it".to_owned(),
-                format!("move your changes to a drop-in or to nginx's include folder, remove {path}, and {again}"),
-            ),
+            Self::Edited => {
+                let keep = if path.extension() == Some("service") {
+                    "to keep it, move your changes to a drop-in (systemctl edit)"
+                } else {
+                    "to keep it, move your lines to the include folder that the file names, and what certbot wrote to [nginx] \
+                     certificate, certificate_key and listen"
+                };
+                let why = "it was changed by hand since bgctl wrote it";
+                let hint = format!("bgctl repair {app} --dry-run shows how; {keep}; then remove {path}, and try again");
+                (why.to_owned(), hint)
+            }
             Self::Of(owner) => (
                 format!("it belongs to the app {owner}"),
                 "give this app another name".to_owned(),
@@ -184,7 +201,7 @@ impl NotOurs {
                 format!("move {path} away, or give this app another name"),
             ),
         };
-        Error::refused(format!("{what}: {why}"), hint)
+        Error::refused(format!("cannot {verb} {path}: {why}"), hint)
     }
 }
 

@@ -80,6 +80,7 @@ impl Machine {
             systemd: &self.systemd,
             store: None,
             is_new: false,
+            may_restart: false,
         };
         said.extend(install::put(&put, files).await?);
         Ok(said)

@@ -17,6 +17,7 @@ use crate::ops::Error;
 use crate::ops::context::Context;
 use crate::ops::install::Files;
 use crate::ops::machine::Look;
+use crate::ops::visitors::{self, Warning};
 use crate::runtime::docker::Docker;
 
 /// An app, as it is.
@@ -42,6 +43,8 @@ pub struct Status {
     pub open_switch: Option<SwitchStatus>,
     /// What is not as it should be.
     pub problems: Vec<Problem>,
+    /// What keeps visitors from the site.
+    pub warnings: Vec<Warning>,
 }
 
 /// The cursor, as it is known.
@@ -160,6 +163,7 @@ pub async fn one(context: &Context, name: &AppName) -> Result<Status, Error> {
         serving,
         colors,
         open_switch: open_switch(&look),
+        warnings: visitors::warnings(&app, settings, layout, machine.systemd()).await,
         problems: problems
             .map(|difference| Problem {
                 problem: difference.what,

@@ -7,10 +7,14 @@
 //!       refused, and nothing was written
 //! ```
 
+mod addresses;
 mod ask;
+mod dump;
 pub mod holes;
 pub mod old;
 pub mod route;
+mod said;
+mod servers;
 pub mod sites;
 mod staged;
 mod workers;
@@ -20,11 +24,14 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 
+use self::addresses::Holder;
 pub use self::ask::{Answered, Health, Way, ask, health};
+use self::said::{no_conflict, refused, warnings};
+pub use self::servers::Taken;
 use self::staged::Tested;
 pub use self::workers::Snapshot;
 use crate::files;
-use crate::host::command::{Command, Failed, Output};
+use crate::host::command::Command;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
 use crate::model::{AppName, Hinted, NginxSettings, Port, Route, Site};
@@ -41,6 +48,13 @@ const CHECK: Duration = Duration::from_secs(60);
 /// Nothing is left that would show it.
 const NOT_IN_PLACE: &str = "correct the file or the setting that it names, then try again";
 
+/// The option by which nginx tests its configuration, and the one by which it shows it as well (nginx(8)).
+const TESTS: &str = "-t";
+const SHOWS: &str = "-T";
+
+/// The most of a configuration that is read, bytes.
+const DUMP: usize = 16 << 20;
+
 /// How long a reloaded nginx may take to answer as its new site says.
 const PROOF: Duration = Duration::from_secs(10);
 
@@ -49,6 +63,7 @@ const PROOF: Duration = Duration::from_secs(10);
 pub struct Nginx {
     settings: NginxSettings,
     systemd: Systemd,
+    may_restart: bool,
 }
 
 /// A file of its configuration as it is to be.
@@ -84,7 +99,17 @@ impl Proof<'_> {
 impl Nginx {
     /// The nginx that `settings` name.
     pub fn new(settings: NginxSettings, systemd: Systemd) -> Self {
-        Self { settings, systemd }
+        Self {
+            settings,
+            systemd,
+            may_restart: false,
+        }
+    }
+
+    /// The same, which restarts nginx where it can take an address only so.
+    #[must_use]
+    pub fn restarting(self, may_restart: bool) -> Self {
+        Self { may_restart, ..self }
     }
 
     /// Makes nginx read its configuration anew, and waits until workers run that have read it. Errors where nginx keeps the old
@@ -96,9 +121,22 @@ impl Nginx {
     async fn reload_from(&self) -> eyre::Result<Snapshot> {
         let unit = &self.settings.unit;
         let before = Snapshot::take(self.systemd.state(unit).await?.main_process)?;
+        // It failed to start with a new configuration, and gets the old one back.
+        if self.may_restart && self.systemd.active_state(unit).await?.is_down() {
+            self.systemd.relaunch(unit, CHECK).await?;
+            return Ok(before);
+        }
         self.systemd.reload_unit(unit, CHECK).await?;
-        before.wait_for_new(PROOF).await?;
-        Ok(before)
+        let Some(kept) = before.wait_for_new(PROOF).await? else {
+            return Ok(before);
+        };
+        match kept.address_in_use().map(addresses::holder).transpose()? {
+            Some(Holder::Nginx) if self.may_restart => {
+                self.systemd.relaunch(unit, CHECK).await?;
+                Ok(before)
+            }
+            holder => Err(kept.report(holder.map(|holder| holder.hint(unit)))),
+        }
     }
 
     /// Makes `changes`, which are in one folder, and makes nginx serve the site that `proof` is about. Returns what nginx was
@@ -191,6 +229,23 @@ impl Nginx {
         })?))
     }
 
+    /// The visitors of `site`, whose server block is in `file`, that other server blocks of the configuration on disk answer. Returns
+    /// none where the command that tests the configuration cannot show it. Errors where nginx refuses the configuration: it
+    /// would not start again.
+    pub async fn taken(&self, file: &Utf8Path, site: &Site) -> eyre::Result<Vec<Taken>> {
+        let [program, arguments @ ..] = self.settings.test.as_slice() else {
+            return Ok(Vec::new());
+        };
+        let mut arguments = arguments.to_vec();
+        let Some(option) = arguments.iter_mut().find(|argument| *argument == TESTS) else {
+            return self.test().await.map(|_| Vec::new());
+        };
+        SHOWS.clone_into(option);
+        let said = Command::new(program, arguments, CHECK).keeping(DUMP).run().await;
+        let said = said.map_err(|failed| refused(&failed, format!("`{}` shows it", failed.command)))?;
+        Ok(servers::taken(&said.stdout, file, site))
+    }
+
     /// Tells the processes of this nginx from others. Where none is called nginx, it is not known what nginx is here, and every
     /// process may be one.
     pub fn processes(&self) -> impl Fn(u32) -> bool {
@@ -262,11 +317,6 @@ fn put<'a>(changes: impl Iterator<Item = (&'a Utf8Path, Option<&'a [u8]>)>) -> e
     Ok(())
 }
 
-fn warnings(said: &Output) -> Vec<String> {
-    let warnings = said.stderr.lines().filter(|line| line.contains("[warn]"));
-    warnings.map(str::to_owned).collect()
-}
-
 /// `report` with the hint and the details of `error`.
 fn hinted_as(error: &eyre::Report, report: eyre::Report) -> eyre::Report {
     let (hint, details) = match Hinted::find(error) {
@@ -279,105 +329,4 @@ fn hinted_as(error: &eyre::Report, report: eyre::Report) -> eyre::Report {
 /// Of a change without which nginx refuses its configuration as well, with this error.
 fn not_at_fault(what: &str, error: &eyre::Report) -> eyre::Report {
     eyre::eyre!("{what}, which is not at fault: {error:#}")
-}
-
-/// `hint` is what can be done about it.
-fn refused(failed: &Failed, hint: String) -> eyre::Report {
-    let lines = failed.lines();
-    let reason = lines.iter().find(|line| line.contains("[emerg]")).or(lines.last());
-    let reason = reason.map_or(failed.how.as_str(), |line| message(line));
-    let report = Hinted::new(format!("nginx refuses its configuration: {reason}"), hint);
-    report.with_details(lines).into()
-}
-
-/// What a line of nginx says, without what stands before: `nginx: [emerg] ...` or `DATE TIME [emerg] PID#TID: ...`.
-fn message(line: &str) -> &str {
-    let said = line.split_once("] ").map_or(line, |(_, said)| said);
-    match said.split_once(": ") {
-        Some((from, rest)) if from.bytes().all(|byte| byte.is_ascii_digit() || byte == b'#') => rest,
-        _ => said,
-    }
-}
-
-/// nginx only warns where two sites have the same name on the same address, and then ignores one of them.
-fn no_conflict(site: Option<&Site>, warnings: &[String]) -> eyre::Result<()> {
-    let Some(site) = site else { return Ok(()) };
-    let conflict = warnings.iter().find(|warning| {
-        warning
-            .split_once("conflicting server name \"")
-            .and_then(|(_, rest)| rest.split_once('"'))
-            .is_some_and(|(name, _)| site.server_names.iter().any(|ours| ours.as_str() == name))
-    });
-    let Some(warning) = conflict else { return Ok(()) };
-    Err(Hinted::new(
-        format!(
-            "another site has the same name on the same address, and nginx ignores one of them: {}",
-            message(warning)
-        ),
-        "set [nginx] server_name or listen, or remove the other site (Debian's is /etc/nginx/sites-enabled/default)",
-    )
-    .into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::command::Output;
-    use crate::model::{Listen, ServerName};
-
-    fn site(name: &str, listen: &str) -> Site {
-        Site {
-            server_names: vec![ServerName::parse(name).unwrap()],
-            listen: vec![Listen::parse(listen).unwrap()],
-            default_server: false,
-            certificate: None,
-            max_body_size: 0,
-            read_timeout: PROOF,
-            send_timeout: PROOF,
-            include: "/etc/nginx/shop.d".into(),
-        }
-    }
-
-    #[test]
-    fn a_name_that_is_taken_is_an_error() {
-        let warning = "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored".to_owned();
-        let error = no_conflict(Some(&site("example.org", "80")), std::slice::from_ref(&warning)).unwrap_err();
-        assert!(format!("{error:#}").contains("on 0.0.0.0:80"), "{error:#}");
-        assert!(no_conflict(Some(&site("shop.example.org", "80")), &[warning]).is_ok());
-    }
-
-    #[test]
-    fn lines_of_nginx() {
-        let bind = "2026/11/23 14:11:47 [emerg] 71#71: bind() to 0.0.0.0:80 failed (98: Address already in use)";
-        assert_eq!(
-            message(bind),
-            "bind() to 0.0.0.0:80 failed (98: Address already in use)"
-        );
-        assert_eq!(
-            message("nginx: [emerg] unexpected end of file"),
-            "unexpected end of file"
-        );
-        assert_eq!(message("docker: no such container"), "docker: no such container");
-    }
-
-    #[test]
-    fn nginx_says_why() {
-        let failed = Failed {
-            command: "/usr/sbin/nginx -t".into(),
-            how: "exit status: 1".into(),
-            output: Output {
-                stdout: String::new(),
-                stderr: "nginx: [warn] something\n\
-                         nginx: [emerg] unknown directive \"x\" in /etc/nginx/sites-enabled/shop.conf:3\n\
-                         nginx: configuration file /etc/nginx/nginx.conf test failed\n"
-                    .into(),
-            },
-        };
-        let report = refused(&failed, NOT_IN_PLACE.to_owned());
-        assert_eq!(
-            report.to_string(),
-            "nginx refuses its configuration: unknown directive \"x\" in /etc/nginx/sites-enabled/shop.conf:3"
-        );
-        assert_eq!(Hinted::find(&report).unwrap().details().len(), 3);
-    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use eyre::WrapErr as _;
@@ -20,11 +21,53 @@ const NAME: &str = "nginx";
 /// How nginx marks the errors that make it keep its old configuration.
 const FATAL: &str = "[emerg]";
 
+/// How it begins where it cannot bind an address.
+const BIND: &str = ": bind() to ";
+
 /// The time between two looks.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The nginx processes of this host, in containers too: id, and id of the parent.
 type Processes = BTreeMap<u32, u32>;
+
+/// Why nginx keeps an old configuration.
+#[derive(Clone, Debug)]
+pub struct NotTaken {
+    /// What it wrote to its error log meanwhile.
+    said: Vec<String>,
+    patience: Duration,
+}
+
+impl NotTaken {
+    /// The address that it could not listen on, since a socket on its port is open already.
+    pub fn address_in_use(&self) -> Option<SocketAddr> {
+        let mut lines = self
+            .said
+            .iter()
+            .filter(|line| line.contains(FATAL) && line.contains("(98:"));
+        lines.find_map(|line| address(line))
+    }
+
+    /// An error with `hint`, or where to look.
+    pub fn report(self, hint: Option<String>) -> eyre::Report {
+        let reason = self.said.iter().find(|line| line.contains(FATAL));
+        let reason = reason.map_or_else(
+            || format!("no new worker within {:?}", self.patience),
+            |line| super::said::message(line).to_owned(),
+        );
+        let report = Hinted::new(
+            format!("nginx did not take its new configuration: {reason}"),
+            hint.unwrap_or_else(|| format!("see nginx's error log, usually {ERROR_LOG}")),
+        );
+        report.with_details(self.said).into()
+    }
+}
+
+/// The address in what nginx says of one that it cannot bind.
+fn address(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once(BIND)?;
+    rest.split_once(' ')?.0.parse().ok()
+}
 
 /// nginx's processes and the end of its error log at one moment.
 #[derive(Clone, Debug)]
@@ -45,27 +88,18 @@ impl Snapshot {
         })
     }
 
-    /// Waits until a worker runs that did not when this was taken. Fails after `patience`, or as soon as the error log says
-    /// that the master cannot use the configuration.
-    pub async fn wait_for_new(&self, patience: Duration) -> eyre::Result<()> {
+    /// Waits until a worker runs that did not when this was taken. Returns why there is none after `patience`, or as soon as the
+    /// error log says that the master cannot use the configuration. Errors where processes cannot be looked at.
+    pub async fn wait_for_new(&self, patience: Duration) -> eyre::Result<Option<NotTaken>> {
         let began = Instant::now();
         loop {
             let now = processes().wrap_err("cannot look at nginx's processes")?;
             if now.iter().any(|process| self.is_new_worker(process)) {
-                return Ok(());
+                return Ok(None);
             }
             let said = self.said();
             if said.iter().any(|line| is_final(line)) || began.elapsed() >= patience {
-                let reason = said.iter().find(|line| line.contains(FATAL));
-                let reason = reason.map_or_else(
-                    || format!("no new worker within {patience:?}"),
-                    |line| super::message(line).to_owned(),
-                );
-                let report = Hinted::new(
-                    format!("nginx did not take its new configuration: {reason}"),
-                    format!("see nginx's error log, usually {ERROR_LOG}"),
-                );
-                return Err(report.with_details(said).into());
+                return Ok(Some(NotTaken { said, patience }));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -117,7 +151,7 @@ impl Snapshot {
 /// Whether a line of the error log means that the master gave up. It tries to bind a port several times, for 2.5 s, and
 /// hears nothing else meanwhile.
 fn is_final(line: &str) -> bool {
-    line.contains(FATAL) && !line.contains(": bind() to ")
+    line.contains(FATAL) && !line.contains(BIND)
 }
 
 fn processes() -> procfs::ProcResult<Processes> {
@@ -150,6 +184,11 @@ mod tests {
         assert!(!is_final(&line(
             "bind() to 0.0.0.0:80 failed (98: Address already in use)"
         )));
+        let taken = NotTaken {
+            said: vec![line("bind() to [::]:80 failed (98: Address already in use)")],
+            patience: LOOK,
+        };
+        assert_eq!(taken.address_in_use(), Some("[::]:80".parse().unwrap()));
         assert!(is_final(&line("still could not bind()")));
         assert!(is_final(&line("cannot load certificate \"/etc/ssl/x.pem\"")));
         assert!(!is_final(

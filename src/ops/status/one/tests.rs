@@ -70,6 +70,11 @@ fn what_programs_get_is_what_is_documented() {
             problem: "/etc/nginx/sites-enabled/shop.conf was changed by hand".to_owned(),
             repair: "bgctl repair shop".to_owned(),
         }],
+        warnings: vec![Warning {
+            warning: "visitors who ask [::]:443 for shop.example are answered by a site of /etc/nginx/conf.d/blog.conf"
+                .to_owned(),
+            advice: "add [::]:443 to [nginx] listen in /etc/bgctl/apps/shop.toml, or change that file".to_owned(),
+        }],
     };
     let json = serde_json::to_string_pretty(&status).unwrap() + "\n";
     assert_eq!(json, include_str!("../../../cli/json/status.json"));
