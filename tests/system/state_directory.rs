@@ -56,17 +56,17 @@ fn both_colors_write_to_it_and_find_what_the_other_one_wrote() {
 #[test]
 fn what_an_older_systemd_left_there_is_found_by_a_newer_one() {
     let host = Host::with_programs();
-    let app = app(&host, "older", 9606).install();
+    let app = app(&host, "heir", 9606).install();
     app.switch("p1");
     // As up to version 256, which gives the files to the user of the unit: a host that was upgraded boots with that.
     host.succeed(
-        "user=$(systemctl show -P UID older@9606) && systemctl stop older@9606 && \
-         chown -R $user:$user /var/lib/private/older && systemctl start older@9606",
+        "user=$(systemctl show -P UID heir@9606) && systemctl stop heir@9606 && \
+         chown -R $user:$user /var/lib/private/heir && systemctl start heir@9606",
     );
     writes(&app, "blue");
     app.switch("p2");
     writes(&app, "green");
-    let starts = host.succeed("cat /var/lib/older/starts");
+    let starts = host.succeed("cat /var/lib/heir/starts");
     assert_eq!(starts.lines().collect::<Vec<_>>(), ["blue p1", "blue p1", "green p2"]);
     app.is_served_by("p2", "green");
 }
