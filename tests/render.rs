@@ -286,11 +286,10 @@ fn nginx_accepts_all_sites_together() {
         sites += &site(&app(&case));
     }
     let output = nginx_accepts(&sites);
-    assert!(
-        output.status.success() && shown(&output).is_empty(),
-        "{}",
-        shown(&output)
-    );
+    // From nginx 1.25.1 on; older ones know nothing else.
+    let is_known = |line: &str| line.contains("the \"listen ... http2\" directive is deprecated");
+    let said = shown(&output);
+    assert!(output.status.success() && said.lines().all(is_known), "{said}");
     let output = nginx_accepts(&format!("{sites}nonsense;\n"));
     assert!(!output.status.success());
 }

@@ -116,6 +116,15 @@ fn proxy_protocol_names_the_client() {
         ],
     );
     assert!(!answer.contains("6.6.6.6"), "{answer}");
+    // Clients of another site on that address, who speak plain HTTP, would not be understood.
+    let other = App::program(&host, "unbalanced", 9748).set("nginx.listen", vec!["9730"]);
+    let refused = other.try_install().expect(3);
+    assert!(
+        refused
+            .error()
+            .starts_with("cannot listen on 9730: of unbalanced and balanced one has proxy_protocol"),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use eyre::WrapErr as _;
 use crate::host::connections;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{App, Artifact, ByColor, Color, Invalid, Port, Runtime, Settings, UnitName};
+use crate::model::{App, Artifact, ByColor, Color, Invalid, Listen, Listening, Port, Runtime, Settings, UnitName};
 use crate::ops::Error;
 use crate::ops::installed::{self, installed};
 use crate::proxy::nginx;
@@ -104,8 +104,30 @@ fn check_other_apps(app: &App, layout: &Layout) -> Result<(), Error> {
                 return Err(Error::refused(message, "give [ports] blue and green other numbers"));
             }
         }
+        if let Some(address) = differs(&app.site.listen, &other.site.listen) {
+            let message = format!(
+                "cannot listen on {address}: of {} and {} one has proxy_protocol there, and nginx has it for a whole address",
+                app.name, other.name
+            );
+            return Err(Error::refused(
+                message,
+                "set [[nginx.listen]] proxy_protocol alike, or another address",
+            ));
+        }
     }
     Ok(())
+}
+
+/// An address that two sites listen on, one of them with the PROXY protocol: clients of the other one would not be understood.
+fn differs<'a>(ours: &'a [Listening], theirs: &[Listening]) -> Option<&'a Listen> {
+    let is_other = |own: &Listening| {
+        let at = |each: &&Listening| each.address == own.address;
+        theirs
+            .iter()
+            .find(at)
+            .is_some_and(|other| other.proxy_protocol != own.proxy_protocol)
+    };
+    ours.iter().find(|own| is_other(own)).map(|own| &own.address)
 }
 
 /// The ports of what is installed; those of `app` itself where nothing is, or it cannot be read.
