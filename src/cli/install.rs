@@ -111,6 +111,9 @@ async fn on_host(
             return Err(error);
         }
     };
+    for warning in install::warnings(app) {
+        output::warning(&warning);
+    }
     let put = Put {
         app,
         settings,

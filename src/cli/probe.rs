@@ -1,16 +1,16 @@
 //! `bgctl probe`: the health gate in `APP@PORT.service`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use eyre::WrapErr as _;
 use rustix::process::Pid;
 
 use crate::host::connections;
-use crate::host::{probe, process, tell};
+use crate::host::{process, program, tell};
 use crate::model::{Color, HealthCheck, Hinted};
 use crate::ops::context::Context;
+use crate::ops::instance::Instance;
 use crate::proxy::nginx;
-use crate::runtime::docker::Docker;
 use crate::state::pins;
 use crate::state::releases::Releases;
 
@@ -24,12 +24,11 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
     let began = Instant::now();
     let health = health(context, verb)?;
     let wait = async {
-        if let Err(error) = container_runs(verb, health.deadline).await {
-            tracing::debug!("{error:#}; it is probed all the same");
+        let instance = instance(verb, &health).await;
+        match instance.wait(&health, began, tell).await {
+            Ok(healthy) => require_own(verb, &instance).map(|()| healthy),
+            Err(error) => Err(with_place(error, instance.elsewhere(main_process().map(id)))),
         }
-        let healthy = probe::wait(&health, verb.port, began, tell).await?;
-        require_own(verb)?;
-        eyre::Ok(healthy)
     };
     let waited = tokio::select! {
         waited = wait => waited,
@@ -41,6 +40,7 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
     };
     match waited {
         Ok(healthy) => {
+            warn_of_other_program();
             let took = output::duration(healthy.took);
             tell(&format!("healthy after {took} ({} tries)", healthy.tries));
         }
@@ -49,7 +49,10 @@ pub async fn run(context: &Context, verb: &args::Probe) -> eyre::Result<Exit> {
             tell(&format!("not healthy, and left running since it is active: {error}"));
             output::warning(&format!("{error:#}; it is the active color, and is left running"));
         }
-        Err(error) => return Err(Ends::with(Exit::Failed)(error).into()),
+        Err(error) => {
+            tell(&format!("{error:#}"));
+            return Err(Ends::with(Exit::Failed)(error).into());
+        }
     }
     Ok(Exit::Done)
 }
@@ -65,27 +68,44 @@ fn is_active(context: &Context, verb: &args::Probe) -> eyre::Result<bool> {
     Ok(color.is_some_and(|color| route.serves(color)))
 }
 
-/// Waits until the instance's container runs, where it is one and this is its unit. Docker's proxy accepts connections
-/// before the container's network is up: who comes so early makes the host ask for an address that nobody has yet, and it
+/// What is asked. Where it is a container, and this is its unit, that runs when this returns: Docker's proxy accepts connections
+/// before the container's network is up, and who comes so early makes the host ask for an address that nobody has yet, and it
 /// asks again only after a second (`retrans_time_ms` of arp(7)).
-async fn container_runs(verb: &args::Probe, patience: Duration) -> eyre::Result<()> {
+async fn instance(verb: &args::Probe, health: &HealthCheck) -> Instance {
     let (Ok(_), Ok(host)) = (std::env::var("BGCTL_IMAGE"), std::env::var("DOCKER_HOST")) else {
-        return Ok(());
+        return Instance::on(verb.port);
     };
     let socket = host.strip_prefix("unix://").unwrap_or(&host);
-    let docker = Docker::connect(socket.into()).await?;
-    let container = format!("{}-{}", verb.app, verb.port);
-    tokio::time::timeout(patience, docker.runs(&container)).await?
+    let inside = std::env::var("PORT")
+        .ok()
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(verb.port);
+    let found = Instance::in_container(socket.into(), &verb.app, verb.port, inside);
+    match tokio::time::timeout(health.deadline, found).await {
+        Ok(Ok(instance)) => instance,
+        Ok(Err(error)) => {
+            tracing::debug!("{error:#}; its port is asked all the same");
+            Instance::on(verb.port)
+        }
+        Err(_) => Instance::on(verb.port),
+    }
+}
+
+/// The error of a check with where the instance listens in the place of its port, which more time would not mend.
+fn with_place(error: eyre::Report, place: Option<String>) -> eyre::Report {
+    let Some(place) = place else { return error };
+    let said = format!("{error:#}; {place}");
+    Hinted::new(said, "see the instance's log").into()
 }
 
 /// Errors if another process than this unit's answered: it may have taken the port meanwhile, and nginx would
-/// send requests there. A container's port is Docker's, which does not start it without, unless the manifest's own options give
-/// it the host's network.
-fn require_own(verb: &args::Probe) -> eyre::Result<()> {
-    let (Some(main), Err(_)) = (main_process(), std::env::var("BGCTL_IMAGE")) else {
-        return Ok(());
+/// send requests there. A container's port is Docker's, which does not start it without, unless it has the host's network.
+fn require_own(verb: &args::Probe, instance: &Instance) -> eyre::Result<()> {
+    let main = match std::env::var("BGCTL_IMAGE") {
+        Ok(_) => instance.process_on_host(),
+        Err(_) => main_process().map(id),
     };
-    let main = main.as_raw_nonzero().get().unsigned_abs();
+    let Some(main) = main else { return Ok(()) };
     match connections::other_listener(verb.port, main) {
         Ok(None) => Ok(()),
         Ok(Some((process, name))) => {
@@ -99,6 +119,23 @@ fn require_own(verb: &args::Probe) -> eyre::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Whoever started it, a crash, a boot or a hand: users wait for it, so it is left running.
+fn warn_of_other_program() {
+    let (Ok(path), Ok(json)) = (std::env::var("BGCTL_PROGRAM"), std::env::var("BGCTL_PROGRAM_FILE")) else {
+        return;
+    };
+    let Ok(file) = serde_json::from_str(&json) else { return };
+    if program::is_changed(path.as_str().into(), &file).unwrap_or_default() {
+        output::warning(&format!(
+            "{path} was changed since the release was made of it: what was started is not what it was"
+        ));
+    }
+}
+
+fn id(process: Pid) -> u32 {
+    process.as_raw_nonzero().get().unsigned_abs()
 }
 
 /// The process that systemd names (systemd.exec(5), `$MAINPID`); by hand there is none.

@@ -4,6 +4,7 @@ use crate::model::{AppName, Artifact, Hint as _, Hinted, Release};
 use crate::ops::context::Context;
 use crate::ops::lock::{Busy, Locked};
 use crate::ops::opening::Opening;
+use crate::ops::program;
 use crate::plan::{self, Plan, Refusal, Verb};
 
 use super::args;
@@ -34,7 +35,11 @@ async fn make_plan(context: &Context, verb: &args::Rollback, opening: &Opening) 
     } else {
         plan::rollback(app, to, observed)?
     };
-    require_image(context, &app.name, plan::rollback_target(app, to, observed)?).await?;
+    let release = plan::rollback_target(app, to, observed)?;
+    require_image(context, &app.name, release).await?;
+    if let Some(warning) = program::require(app, release, observed).await? {
+        output::warning(&warning);
+    }
     Ok(plan)
 }
 

@@ -4,13 +4,13 @@ use camino::Utf8PathBuf;
 
 use crate::config::env_file;
 use crate::host::systemd::Systemd;
-use crate::model::{
-    App, AppName, Hinted, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, Runtime, check_program,
-};
+use crate::model::{App, AppName, Check, Hinted, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, Runtime};
 use crate::ops::context::Context;
 use crate::ops::lock::Locked;
 use crate::ops::opening::Opening;
+use crate::ops::program;
 use crate::plan::{self, Plan, Verb};
+use crate::runtime::docker::Docker;
 use crate::state::switches::Switches;
 
 use super::args;
@@ -38,15 +38,17 @@ pub async fn run(context: &Context, verb: args::Switch) -> eyre::Result<Exit> {
         .unwrap_or_default();
     let pinned = pin(context, app, verb.image, verb.exec).await?;
 
-    let opening = Opening::begin(context, locked, Verb::Switch, verb.release.clone(), output::warning).await?;
+    let mut opening = Opening::begin(context, locked, Verb::Switch, verb.release.clone(), output::warning).await?;
     let id = verb.release.unwrap_or_else(|| next_release(opening.observed()));
-    let planned = || -> eyre::Result<Plan> {
+    let planned = |opening: &mut Opening| -> eyre::Result<Plan> {
         let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
+        opening.make_room_for(context, &release)?;
         let plan = plan::switch(opening.app(), &release, opening.observed())?;
         opening.add_release(context, &release)?;
         Ok(plan)
     };
-    let plan = opening.planned(planned()).await?;
+    let planned = planned(&mut opening);
+    let plan = opening.planned(planned).await?;
     follow::open(context, opening, &plan, verb.watch).await
 }
 
@@ -60,33 +62,23 @@ async fn pin(
     match (&app.run.runtime, image, exec) {
         (Runtime::Docker(docker), image, None) => {
             let reference = image.unwrap_or_else(|| docker.image.clone());
-            let image = pull::resolve(&context.settings()?.docker, &reference).await?;
+            let settings = context.settings()?.docker;
+            let image = pull::resolve(&settings, &reference).await?;
+            if app.health.check == Check::Image {
+                let engine = Docker::connect(&settings.socket).await?;
+                engine.require_check(&image, &docker.options).await?;
+            }
             Ok(Resolved::Image { reference, image })
         }
-        (Runtime::Program(program), None, exec) => {
-            let path = exec.unwrap_or_else(|| program.path.clone());
-            require_program(&path)?;
-            Ok(Resolved::Program(path))
+        (Runtime::Program(own), None, exec) => {
+            let path = exec.unwrap_or_else(|| own.path.clone());
+            program::pin(app, &path).await
         }
         (Runtime::Docker(_), ..) => Err(Invalid::new(format!("cannot use --exec: {} runs an image", app.name)).into()),
         (Runtime::Program(_), ..) => {
             Err(Invalid::new(format!("cannot use --image: {} runs a program of the host", app.name)).into())
         }
     }
-}
-
-fn require_program(path: &Utf8PathBuf) -> eyre::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    check_program(path.as_str())?;
-    let metadata = fs_err::metadata(path)?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        return Err(Hinted::new(
-            format!("cannot run {path}: it is not an executable file"),
-            format!("chmod +x {path}"),
-        )
-        .into());
-    }
-    Ok(())
 }
 
 /// The number after the highest that was ever given.

@@ -115,12 +115,19 @@ pub struct Site {
 }
 
 impl Site {
-    /// A host name that the site answers to: its first, with something in the place of a `*`; `localhost` where it has none.
-    pub fn host(&self) -> String {
-        match self.server_names.first().map(ServerName::as_str) {
-            None | Some("_") => "localhost".to_owned(),
-            Some(name) => name.replace('*', "bgctl"),
-        }
+    /// What a user's request has as `Host`: the first of the names that is one; else what is left of the first pattern
+    /// (`*.shop.example`, `.shop.example`) without it. Returns `None` where none says any name, as `_` does.
+    pub fn host(&self) -> Option<String> {
+        let names = || {
+            self.server_names
+                .iter()
+                .map(ServerName::as_str)
+                .filter(|name| *name != "_")
+        };
+        let is_plain = |name: &&str| !name.contains('*') && !name.starts_with('.');
+        let host = names().find(is_plain).or_else(|| names().next())?;
+        let host = host.trim_matches(['*', '.']);
+        (!host.is_empty() && !host.contains('*')).then(|| host.to_owned())
     }
 }
 
@@ -158,6 +165,34 @@ mod tests {
         }
         for bad in ["", "0", "80 ssl", "80;", "unix:/x", "::1:80", "example.org:80", "65536"] {
             assert!(Listen::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_that_a_user_would_ask_for() {
+        let cases: [(&[&str], Option<&str>); 9] = [
+            (&["shop.test"], Some("shop.test")),
+            (&["_"], None),
+            (&["_", "*.shop.test", "www.shop.test"], Some("www.shop.test")),
+            (&["*.shop.test"], Some("shop.test")),
+            (&[".shop.test"], Some("shop.test")),
+            (&["shop.*"], Some("shop")),
+            (&["_", ".shop.test"], Some("shop.test")),
+            (&["*"], None),
+            (&["a.*.b"], None),
+        ];
+        for (names, host) in cases {
+            let site = Site {
+                server_names: names.iter().map(|name| ServerName::parse(*name).unwrap()).collect(),
+                listen: Vec::new(),
+                default_server: false,
+                certificate: None,
+                max_body_size: 0,
+                read_timeout: Duration::ZERO,
+                send_timeout: Duration::ZERO,
+                include: Utf8PathBuf::new(),
+            };
+            assert_eq!(site.host().as_deref(), host, "{names:?}");
         }
     }
 

@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::cli::output;
 use crate::cli::report::Exit;
 use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact};
-use crate::host::probe;
 use crate::host::systemd::{Systemd, UnitState};
 use crate::journal::StepState;
 use crate::model::{
@@ -18,6 +17,7 @@ use crate::model::{
 };
 use crate::ops::context::Context;
 use crate::ops::install::{self, Files};
+use crate::ops::instance::Instance;
 use crate::runtime::docker::Docker;
 use crate::state::switches::Switches;
 
@@ -176,7 +176,9 @@ async fn gather_color(
     let state = systemd.state(&facts.unit).await?;
     let is_up = state.active == ActiveState::Active;
     let tried = if is_up {
-        Some(probe::once(&app.health.check, port, app.health.timeout).await)
+        let (socket, inside) = (&settings.docker.socket, app.run.runtime.inside(port));
+        let instance = Instance::of(socket, &app.name, port, inside, &app.health).await;
+        Some(instance.once(&app.health.check, app.health.timeout).await)
     } else {
         None
     };

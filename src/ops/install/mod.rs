@@ -4,6 +4,7 @@ mod check;
 mod put;
 mod remove;
 mod rendered;
+mod warnings;
 
 use camino::Utf8PathBuf;
 use eyre::WrapErr as _;
@@ -17,6 +18,7 @@ pub use check::check_host;
 pub use put::{Put, make_state, migrate, put, put_below, remove_state};
 pub use remove::{Remove, remove};
 pub use rendered::{Change, Files, NotOurs, not_ours};
+pub use warnings::warnings;
 
 /// The version of the copy of a manifest.
 pub const MANIFEST_VERSION: u32 = 2;

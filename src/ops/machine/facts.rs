@@ -11,6 +11,7 @@ use crate::host::identity;
 use crate::host::systemd::UnitState;
 use crate::model::{AppName, ByColor, Color, Holder, NotALease, ReleaseId, Route, Stored, UnitName, Unreadable};
 use crate::ops::install::{self, Change, Files, NotOurs};
+use crate::ops::program;
 use crate::proxy::nginx::{self, route};
 use crate::render;
 use crate::state::known;
@@ -128,6 +129,10 @@ impl Machine {
             state: state.active,
             unit_file: self.systemd.unit_file(&unit).await?,
             pinned: self.pin_fact(color)?,
+            changed: self
+                .pinned_release(color)
+                .ok()
+                .and_then(|release| program::changed(&release).ok()?),
             running: running(&state),
             unit,
         })

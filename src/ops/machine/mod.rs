@@ -19,14 +19,16 @@ use crate::engine::{Effects, StepError};
 use crate::journal::{Baseline, Entry, Event};
 use crate::model::{
     ActiveState, App, ByColor, Color, Cursor, HealthCheck, Hinted, InstanceState, Known, Lease, Observed, Port,
-    Release, ReleaseId, Revision, Settings, Stored, UnitName,
+    Release, ReleaseId, Revision, Runtime, Settings, Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::store::{LeaseError, Store};
 
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
-use crate::host::{identity, probe, tell};
+use crate::host::{identity, tell};
+use crate::ops::instance::Instance;
+use crate::ops::program;
 use crate::proxy::nginx::route;
 use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
@@ -196,6 +198,20 @@ impl Machine {
         self.releases().read(&id)
     }
 
+    /// What runs in a color, to be asked by `health`.
+    async fn running(&self, color: Color, health: &HealthCheck) -> Instance {
+        let port = self.port(color);
+        if !Instance::looks_inside(health) {
+            return Instance::on(port);
+        }
+        let inside = match self.pinned_release(color) {
+            Ok(release) => release.artifact.inside(port),
+            // Its record is lost.
+            Err(_) => self.app.run.runtime.inside(port),
+        };
+        Instance::of(&self.settings.docker.socket, &self.app.name, port, inside, health).await
+    }
+
     async fn instance(&self, color: Color) -> eyre::Result<InstanceState> {
         let unit = self.unit(color);
         let (state, enabled) = tokio::try_join!(self.systemd.active_state(&unit), self.systemd.is_enabled(&unit))?;
@@ -214,6 +230,18 @@ impl Machine {
         pins::pin(layout, &self.app, color, &self.releases().read(id)?)
     }
 
+    /// Starts what is pinned to a color, for a switch. Returns what is worth knowing. Errors where it would be another program than
+    /// the release was made of, and that is to be refused.
+    async fn start_release(&self, color: Color, health: &HealthCheck) -> eyre::Result<Option<String>> {
+        let is_up = self.systemd.active_state(&self.unit(color)).await? == ActiveState::Active;
+        let note = match self.app.run.runtime {
+            Runtime::Program(_) if !is_up => program::require_unchanged(&self.app, &self.pinned_release(color)?)?,
+            Runtime::Program(_) | Runtime::Docker(_) => None,
+        };
+        self.start(color, health).await?;
+        Ok(note)
+    }
+
     async fn start(&self, color: Color, health: &HealthCheck) -> eyre::Result<()> {
         let unit = self.unit(color);
         let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
@@ -228,7 +256,8 @@ impl Machine {
             if !was_up {
                 health.healthy_for = Duration::ZERO;
             }
-            probe::wait(&health, self.port(color), began, |status| self.announce(status)).await?;
+            let instance = self.running(color, &health).await;
+            instance.wait(&health, began, |status| self.announce(status)).await?;
             // What answered may be somebody else, who has the port that this one would need.
             let state = self.systemd.active_state(&unit).await?;
             if state.is_down() || state == ActiveState::Activating {
@@ -270,13 +299,16 @@ impl Machine {
         self.systemd.describe(&self.unit(color), &text).await
     }
 
-    async fn stop(&self, color: Color, timeout: Duration) -> eyre::Result<()> {
+    /// Returns what is worth knowing about it.
+    async fn stop(&self, color: Color, timeout: Duration) -> eyre::Result<Option<String>> {
         let unit = self.unit(color);
         if route::require(&self.routes())?.serves(color) {
             eyre::bail!("cannot stop {unit}: nginx sends requests to it");
         }
         self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;
-        self.systemd.reset_failed(&unit).await
+        let was_killed = self.systemd.state(&unit).await?.was_killed_to_stop();
+        self.systemd.reset_failed(&unit).await?;
+        Ok(was_killed.then(|| format!("it did not end within {timeout:?} of being asked to, and was killed")))
     }
 
     async fn try_perform(
@@ -287,8 +319,8 @@ impl Machine {
     ) -> Result<Option<String>, StepError> {
         match step {
             Step::Pin { color, release } => self.pin(*color, release.as_ref())?,
-            Step::Start { color, health } => self.start(*color, health).await?,
-            Step::Stop { color, timeout } => self.stop(*color, *timeout).await?,
+            Step::Start { color, health } => return Ok(self.start_release(*color, health).await?),
+            Step::Stop { color, timeout } => return Ok(self.stop(*color, *timeout).await?),
             Step::Verify {
                 color,
                 release,
