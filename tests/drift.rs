@@ -110,6 +110,7 @@ fn color(color: Color, is_up: bool, unit_file: UnitFile, pinned: Pin, running: O
         },
         unit_file,
         pinned,
+        changed: None,
         running: running.map(id),
         container: ContainerFact::Fine,
     }

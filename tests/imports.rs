@@ -39,7 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "config", "plan", "drift", "journal", "engine", "host", "runtime", "ops",
+            "model", "config", "plan", "drift", "journal", "engine", "files", "host", "runtime", "ops",
         ],
     ),
 ];

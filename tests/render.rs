@@ -85,7 +85,10 @@ fn release(app: &App) -> Release {
                 digest: Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap(),
             },
         },
-        Runtime::Program(program) => Resolved::Program(program.path.clone()),
+        Runtime::Program(program) => Resolved::Program {
+            path: program.path.clone(),
+            file: None,
+        },
     };
     let (id, created) = (ReleaseId::numbered(1), jiff::Timestamp::UNIX_EPOCH);
     Release::new(app, id, created, pinned, BTreeMap::new()).unwrap()

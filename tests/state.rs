@@ -10,7 +10,7 @@
 #[expect(dead_code, reason = "other tests use the rest")]
 mod builders;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use bgctl::files;
@@ -73,10 +73,13 @@ fn release() -> Release {
         created: jiff::Timestamp::UNIX_EPOCH,
         artifact: Artifact::Program {
             path: "/opt/shop/bin/shop".into(),
+            file: None,
         },
         arguments: vec!["--port={port}".to_owned()],
         environment: BTreeMap::from([("TOKEN".parse().unwrap(), "so secret\n".to_owned())]),
+        placeholders: BTreeSet::new(),
         health: HealthCheck { ..app.health },
+        verify: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::host::tell;
 use crate::ops::context::Context;
-use crate::ops::probe::{self, Instance, Probed};
+use crate::ops::probe::{self, Asked, Probed};
 
 use super::args;
 use super::output;
@@ -11,8 +11,11 @@ use super::report::{Ends, Exit};
 /// Waits until the instance is healthy, and tells systemd how that went.
 pub async fn run(context: &Context, verb: &args::Probe) -> Result<Exit, Ends> {
     let (app, port) = (&verb.app, verb.port);
-    match probe::run(context, &Instance { app, port }).await? {
-        Probed::Healthy(healthy) => {
+    match probe::run(context, &Asked { app, port }).await? {
+        Probed::Healthy(healthy, warning) => {
+            if let Some(warning) = warning {
+                output::warning(&warning);
+            }
             let took = output::duration(healthy.took);
             tell(&format!("healthy after {took} ({} tries)", healthy.tries));
         }
@@ -20,7 +23,10 @@ pub async fn run(context: &Context, verb: &args::Probe) -> Result<Exit, Ends> {
             tell(&format!("not healthy, and left running since it is active: {error}"));
             output::warning(&format!("{error:#}; it is the active color, and is left running"));
         }
-        Probed::Unhealthy(error) => return Err(Ends::with(Exit::Failed)(error)),
+        Probed::Unhealthy(error) => {
+            tell(&format!("{error:#}"));
+            return Err(Ends::with(Exit::Failed)(error));
+        }
     }
     Ok(Exit::Done)
 }

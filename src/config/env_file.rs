@@ -1,5 +1,5 @@
 //! An app's `env_file`: `KEY=VALUE` lines with comments and quotes, as systemd's `EnvironmentFile=` reads them
-//! (systemd.exec(5)), and stricter: a line that systemd would skip is an error, and a value is one line.
+//! (systemd.exec(5)), and stricter: a line that systemd would skip is an error. A value of several lines stands in quotes.
 //!
 //! Errors name the line and never what stands on it: env files hold secrets.
 
@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
+use super::value::is_of_text;
 use super::{FileError, read_text};
 use crate::model::EnvName;
 
@@ -43,8 +44,8 @@ pub fn parse(text: &str) -> Result<BTreeMap<EnvName, String>, EnvFileError> {
             wrong("a name must be letters, digits and _, not start with a digit, and not be PORT or start with BGCTL_")
         })?;
         let value = reader.value().map_err(wrong)?;
-        if value.chars().any(|c| c.is_control() && c != '\t') {
-            return Err(wrong("its value must be one line, without control characters"));
+        if value.chars().any(|c| c.is_control() && !is_of_text(c)) {
+            return Err(wrong("its value must be text, without control characters"));
         }
         variables.insert(name, value);
     }
@@ -181,6 +182,11 @@ mod tests {
             ("A=b\r# c\r", "b"),
             ("A=1\nA=2", "2"),
             ("\n# c\n; d\n\t# A=1\nA=3", "3"),
+            (
+                "A=\"-----BEGIN\n b\r\n\n-----END\n\"\n",
+                "-----BEGIN\n b\r\n\n-----END\n",
+            ),
+            ("A='{\n\t\"b\": 1\n}'\n", "{\n\t\"b\": 1\n}"),
         ];
         for (text, value) in cases {
             let variables = parse(text).expect(text);
@@ -203,7 +209,6 @@ mod tests {
             "A=1\n=secret",
             "A=1\nB=\"secret",
             "A=1\nB='secret",
-            "A=1\nB=\"secret\nsecret\"",
             "A=1\nB=secret\0",
             "A=1\nB=\u{c}secret",
             "A=1\nsecret\r=secret",

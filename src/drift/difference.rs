@@ -272,6 +272,11 @@ impl Differences<'_> {
     fn serves(&mut self, color: Color) {
         let here = self.facts.colors.get(color);
         let unit = &here.unit;
+        if let (Some(path), Pin::Release(id)) = (&here.changed, &here.pinned) {
+            let what =
+                format!("{path} was changed since release {id} was made of it, and the next start of {color} runs it");
+            self.advise(what, format!("bgctl switch {}", self.facts.app));
+        }
         if !here.is_up() {
             let what = format!("{color} is to serve, and {unit} is {}", here.state);
             self.add(what, format!("systemctl start {unit}"), [Repair::Start(color)]);

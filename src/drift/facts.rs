@@ -88,6 +88,8 @@ pub struct ColorFacts {
     pub unit_file: UnitFile,
     /// What runs there from the next start on.
     pub pinned: Pin,
+    /// The program of the release that is pinned to it, where that was changed since the release was made.
+    pub changed: Option<Utf8PathBuf>,
     /// The release that its process was started with; none where none runs, or that cannot be found out.
     pub running: Option<ReleaseId>,
     /// What is wrong with its container or its image.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Collected, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::header::{CONNECTION, HOST, HeaderMap, USER_AGENT};
+use hyper::header::{CONNECTION, HOST, HeaderMap, LOCATION, USER_AGENT};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,6 +14,12 @@ const BODY: usize = 64 * 1024;
 
 /// How long an answer's body may take once its head is there: a stream without end is an answer, too.
 const BODY_TIME: Duration = Duration::from_millis(200);
+
+/// The longest line of an answer that is shown, characters.
+const LINE: usize = 200;
+
+/// As whom bgctl asks.
+const USER: &str = concat!("bgctl/", env!("CARGO_PKG_VERSION"));
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -26,15 +32,63 @@ pub struct Answer {
     pub body: String,
 }
 
-/// Sends `GET path` to `host` over `stream` and waits for the answer, without a time limit. Fails where no answer comes.
-pub async fn get(stream: impl AsyncRead + AsyncWrite + Unpin, host: &str, path: &str) -> eyre::Result<Answer> {
-    let request = Request::builder()
+impl Answer {
+    /// Its status, and where it sends the client or what it says first, as in `503: no database`.
+    pub fn said(&self) -> String {
+        let status = self.status.as_u16();
+        let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+        match to.map_or_else(|| first_line(&self.body), |to| format!("to {}", first_line(to))) {
+            said if said.is_empty() => status.to_string(),
+            said => format!("{status}: {said}"),
+        }
+    }
+}
+
+/// The first line that says anything, without what is HTML, and fit to be shown.
+fn first_line(text: &str) -> String {
+    let mut is_tag = false;
+    let mut shown = String::new();
+    for c in text.trim_start().chars() {
+        match c {
+            '<' => is_tag = true,
+            '>' if is_tag => is_tag = false,
+            _ if is_tag => {}
+            '\n' | '\r' if shown.trim().is_empty() => shown.clear(),
+            '\n' | '\r' => break,
+            _ if shown.chars().count() == LINE => break,
+            c if c.is_control() => shown.push(' '),
+            c => shown.push(c),
+        }
+    }
+    shown.trim().to_owned()
+}
+
+/// Sends `GET path` to `host` over `stream`, with more headers, and waits for the answer, without a time limit. Fails where no
+/// answer comes.
+pub async fn get<'h>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    path: &str,
+    headers: impl IntoIterator<Item = (&'h String, &'h String)>,
+) -> eyre::Result<Answer> {
+    let mut request = Request::builder()
         .method(Method::GET)
         .uri(path)
         .header(HOST, host)
-        .header(USER_AGENT, concat!("bgctl/", env!("CARGO_PKG_VERSION")))
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())?;
+        .header(USER_AGENT, USER)
+        .header(CONNECTION, "close");
+    for (name, value) in headers {
+        // The agent may be another one, too.
+        if name.eq_ignore_ascii_case(USER_AGENT.as_str())
+            && let Some(all) = request.headers_mut()
+        {
+            all.remove(USER_AGENT);
+        }
+        if !value.is_empty() {
+            request = request.header(name, value);
+        }
+    }
+    let request = request.body(Empty::<Bytes>::new())?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async move {
         let response = sender.send_request(request).await?;
@@ -62,6 +116,22 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn an_answer_is_told_by_what_it_says_first() {
+        let said = |status, location: Option<&'static str>, body: &str| {
+            let mut headers = HeaderMap::new();
+            headers.extend(location.map(|location| (LOCATION, location.parse().unwrap())));
+            let (status, body) = (StatusCode::from_u16(status).unwrap(), body.to_owned());
+            Answer { status, headers, body }.said()
+        };
+        assert_eq!(said(503, None, ""), "503");
+        assert_eq!(said(503, None, "\r\nno database\r\nat all\n"), "503: no database");
+        assert_eq!(said(301, Some("https://a/"), "<html>moved"), "301: to https://a/");
+        let page = "<!DOCTYPE html>\n<html>\n<head><title>Blocked\u{1b} host</title></head>\n<body>";
+        assert_eq!(said(403, None, page), "403: Blocked  host");
+        assert_eq!(said(400, None, &"a".repeat(300)).len(), "400: ".len() + LINE);
+    }
+
     #[tokio::test]
     async fn of_an_answer_of_a_gigabyte_little_is_read() {
         const GIGABYTE: usize = 1 << 30;
@@ -77,7 +147,7 @@ mod tests {
             }
         };
         let since = Instant::now();
-        let (answer, ()) = futures_util::future::join(get(near, "shop.test", "/health"), serve).await;
+        let (answer, ()) = futures_util::future::join(get(near, "shop.test", "/health", []), serve).await;
         assert_eq!(
             (answer.unwrap().status, sent.load(Ordering::Relaxed) < 1 << 20),
             (StatusCode::OK, true)

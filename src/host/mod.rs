@@ -4,6 +4,7 @@
 //! * [`systemd`]: units, over D-Bus
 //! * [`probe`]: is an instance healthy
 //! * [`process`]: its name, its sockets, its end
+//! * [`program`]: the file of one, and whether it was changed
 //! * [`connections`]: who is connected to a port; draining
 //! * [`command`]: running a program
 //! * [`http`]: one small request
@@ -16,6 +17,7 @@ pub mod identity;
 pub mod layout;
 pub mod probe;
 pub mod process;
+pub mod program;
 pub mod systemd;
 
 /// Tells systemd how it goes (`sd_notify(3)`, `STATUS=`), in one line: what follows a line end would be another message.

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use super::command::Command;
 use super::http;
-use crate::model::{Check, HealthCheck, Hinted, Port};
+use crate::model::{Check, HealthCheck, Hinted, HttpCheck, Port};
 
 /// The time between the first tries.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
@@ -20,6 +20,13 @@ const PATIENCE: u32 = 32;
 /// How long a TCP connection must stay open to count: Docker's proxy accepts every connection, and closes those that the
 /// container refuses.
 const STAYS_OPEN: Duration = Duration::from_millis(20);
+
+/// The statuses by which an app refuses a request for its `Host` or its headers: bad request, unauthorized, forbidden,
+/// misdirected request (RFC 9110, 15.5).
+const REFUSALS: [u16; 4] = [400, 401, 403, 421];
+
+/// Nobody listens.
+const REFUSED: &str = "connection refused";
 
 /// An instance that proved healthy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +42,9 @@ pub struct Healthy {
 pub async fn once(check: &Check, port: Port, timeout: Duration) -> Result<(), String> {
     let answer = async {
         match check {
-            Check::Http { path, expect } => over_http(path, *expect, port).await,
+            Check::Http(http) => over_http(http, port).await,
             Check::Tcp => over_tcp(port).await,
+            Check::Image => Err("only the engine of its container can tell".to_owned()),
             Check::Command { program, arguments } => {
                 let arguments = arguments
                     .iter()
@@ -57,7 +65,8 @@ pub async fn once(check: &Check, port: Port, timeout: Duration) -> Result<(), St
         .unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
 }
 
-/// Tries `check` until it succeeds, and then for as long as it must keep succeeding. `on_status` hears of each new answer.
+/// Tries `check` by `once`, which gets the longest time of a try, until it succeeds, and then for as long as it must keep succeeding.
+/// `on_status` hears of each new answer.
 ///
 /// Errors after the check's deadline, which counts from `began`, the start of the instance, with the last answer. One try is
 /// made in any case.
@@ -65,6 +74,7 @@ pub async fn wait(
     check: &HealthCheck,
     port: Port,
     began: Instant,
+    once: impl AsyncFn(Duration) -> Result<(), String>,
     mut on_status: impl FnMut(&str),
 ) -> eyre::Result<Healthy> {
     let mut healthy_since = None;
@@ -79,7 +89,7 @@ pub async fn wait(
         } else {
             check.timeout.min(left)
         };
-        let answer = once(&check.check, port, time).await;
+        let answer = once(time).await;
         if began.elapsed() >= check.deadline && answer.is_err() && !last.is_empty() {
             // This try was cut short: what the one before it said tells more.
             return Err(unhealthy(check, port, &last));
@@ -119,25 +129,32 @@ fn pause(check: &HealthCheck, elapsed: Duration, healthy: bool) -> Duration {
 
 fn unhealthy(check: &HealthCheck, port: Port, last: &str) -> eyre::Report {
     let what = match &check.check {
-        Check::Http { path, expect } => format!("http://127.0.0.1:{port}{path} did not answer {expect}"),
+        Check::Http(http) => format!("http://127.0.0.1:{port}{} did not answer {}", http.path, http.expect),
         Check::Tcp => format!("port {port} did not stay open"),
+        Check::Image => "the HEALTHCHECK of its image did not succeed".to_owned(),
         Check::Command { program, .. } => format!("{program} did not succeed"),
     };
-    Hinted::new(
-        format!("{what} within {:?}: last answer: {last}", check.deadline),
-        "see the instance's log; where it only needs more time, raise deadline in [health]",
-    )
-    .into()
+    let hint = match &check.check {
+        Check::Http(_) => {
+            "see the instance's log; [health] host and headers say what it is asked with; where it only needs more time, \
+             raise deadline there"
+        }
+        Check::Tcp | Check::Image | Check::Command { .. } => {
+            "see the instance's log; where it only needs more time, raise deadline in [health]"
+        }
+    };
+    Hinted::new(format!("{what} within {:?}: last answer: {last}", check.deadline), hint).into()
 }
 
-async fn over_http(path: &str, expect: u16, port: Port) -> Result<(), String> {
+async fn over_http(check: &HttpCheck, port: Port) -> Result<(), String> {
     let stream = connect(port).await?;
-    let answer = http::get(stream, &format!("127.0.0.1:{port}"), path).await;
-    let status = answer.map_err(|error| format!("no HTTP answer: {error:#}"))?.status;
-    if status.as_u16() == expect {
-        Ok(())
-    } else {
-        Err(status.as_u16().to_string())
+    let host = check.host.clone().unwrap_or_else(|| format!("127.0.0.1:{port}"));
+    let answer = http::get(stream, &host, &check.path, &check.headers).await;
+    let answer = answer.map_err(|error| format!("no HTTP answer: {error:#}"))?;
+    match answer.status.as_u16() {
+        status if status == check.expect => Ok(()),
+        status if REFUSALS.contains(&status) => Err(format!("{} (Host: {host})", answer.said())),
+        _ => Err(answer.said()),
     }
 }
 
@@ -151,10 +168,24 @@ async fn over_tcp(port: Port) -> Result<(), String> {
 
 async fn connect(port: Port) -> Result<TcpStream, String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
-    TcpStream::connect(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+    let stream = TcpStream::connect(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => REFUSED.to_owned(),
         _ => format!("cannot connect: {error}"),
-    })
+    })?;
+    if is_to_itself(&stream) {
+        // Closed in any other way it would keep the port from the app for a minute.
+        stream
+            .set_zero_linger()
+            .map_err(|error| format!("cannot close: {error}"))?;
+        return Err(REFUSED.to_owned());
+    }
+    Ok(stream)
+}
+
+/// Whether nobody listens, and the client's own port happens to be the one that it connects to (RFC 9293, 3.5, "simultaneous
+/// open"). Only a port that the kernel gives to clients can be.
+fn is_to_itself(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(own), Ok(other)) if own == other)
 }
 
 #[cfg(test)]
@@ -180,10 +211,28 @@ mod tests {
     }
 
     fn http(path: &str) -> Check {
-        Check::Http {
+        Check::Http(HttpCheck {
             path: path.into(),
             expect: 200,
-        }
+            host: None,
+            headers: std::collections::BTreeMap::new(),
+        })
+    }
+
+    async fn wait(
+        check: &HealthCheck,
+        port: Port,
+        began: Instant,
+        on_status: impl FnMut(&str),
+    ) -> eyre::Result<Healthy> {
+        super::wait(
+            check,
+            port,
+            began,
+            async |time| once(&check.check, port, time).await,
+            on_status,
+        )
+        .await
     }
 
     async fn listener() -> (TcpListener, Port) {
@@ -221,7 +270,7 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(healthy.tries, 4);
-        assert_eq!(heard, ["503"], "the same answer is told once");
+        assert_eq!(heard, ["503: ok"], "the same answer is told once");
     }
 
     #[tokio::test]
@@ -250,7 +299,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("did not answer 200 within 100ms: last answer: 503"),
+                .ends_with("did not answer 200 within 100ms: last answer: 503: ok"),
             "{error}"
         );
 
@@ -275,8 +324,26 @@ mod tests {
         assert!(healthy.tries == 1 && healthy.took >= short.deadline, "{healthy:?}");
         let (port, count) = server(|_| 503).await;
         let error = wait(&short, port, began, |_| {}).await.unwrap_err();
-        assert!(error.to_string().ends_with("within 10s: last answer: 503"), "{error}");
+        assert!(
+            error.to_string().ends_with("within 10s: last answer: 503: ok"),
+            "{error}"
+        );
         assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_to_itself_is_none() {
+        let (unused, port) = listener().await;
+        let address = unused.local_addr().unwrap();
+        drop(unused);
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(address).unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        assert!(is_to_itself(&stream));
+        stream.set_zero_linger().unwrap();
+        drop(stream);
+        let _listens = TcpListener::bind(address).await.unwrap();
+        assert!(!is_to_itself(&connect(port).await.unwrap()));
     }
 
     #[tokio::test]

@@ -27,6 +27,32 @@ pub fn control_group(process: u32) -> Option<String> {
     Some(group.pathname)
 }
 
+/// How the name of a unit's control group ends.
+const UNIT: &str = ".service";
+
+/// The control group of the unit, or of the container, of a process; `None` if the process is gone.
+pub fn unit_group(process: u32) -> Option<String> {
+    let mut group = control_group(process)?;
+    // A program to which its group was delegated has groups of its own below the unit's.
+    if let Some(end) = group.find(UNIT) {
+        group.truncate(end + UNIT.len());
+    }
+    Some(group)
+}
+
+/// The inodes of the sockets that the processes of the same unit or container have open, as far as they can be seen.
+pub fn sockets_of_unit(process: u32) -> BTreeSet<u64> {
+    let group = unit_group(process);
+    let is_ours = |other: &u32| {
+        let theirs = control_group(*other);
+        *other == process
+            || group
+                .as_ref()
+                .is_some_and(|group| theirs.is_some_and(|other| other.starts_with(group)))
+    };
+    all().filter(is_ours).flat_map(sockets).collect()
+}
+
 /// The inodes of the sockets that a process has open; none if it is gone, or if this process may not
 /// look.
 pub fn sockets(process: u32) -> impl Iterator<Item = u64> {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{OpenSwitch, Unreadable, sealed};
-use crate::plan::{self, Plan};
+use crate::model::{OpenSwitch, ReleaseId, Unreadable, sealed};
+use crate::plan::{self, Plan, Step};
 
 use super::{Entry, Event, Next, can_be_rolled_back, next};
 
@@ -80,6 +80,15 @@ impl Record {
     /// Whether it can still be rolled back.
     pub fn can_be_rolled_back(&self) -> bool {
         can_be_rolled_back(&self.head.plan, self.events())
+    }
+
+    /// Whether a release may have answered requests before or in this switch: it was the active one, or its traffic was about to
+    /// move there.
+    pub fn may_have_served(&self, release: &ReleaseId) -> bool {
+        let Plan { steps, replaces, .. } = &self.head.plan;
+        let is_route = |step: &usize| matches!(steps.get(*step).map(|planned| &planned.step), Some(Step::Route { .. }));
+        let is_routed = |event: &Event| matches!(event, Event::Started { step } if is_route(step));
+        replaces.as_ref() == Some(release) || (self.head.plan.release == *release && self.events().any(is_routed))
     }
 
     /// When it ended, or when anything happened last.

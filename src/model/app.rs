@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use serde::{Deserialize, Serialize};
 
-use super::{AppName, ByColor, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, Port, Site};
+use super::{
+    AppName, ByColor, Color, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, OnChange, Port, PortName,
+    Site,
+};
 
 /// An app: everything that its manifest says, validated, with the defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +21,8 @@ pub struct App {
     pub run: Run,
     /// The fixed port of each color; never the same.
     pub ports: ByColor<Port>,
+    /// The other ports of each color, by name; never one that is another's.
+    pub extra_ports: BTreeMap<PortName, ByColor<Port>>,
     /// How an instance proves that it is healthy.
     pub health: HealthCheck,
     /// What else a release must pass before it takes traffic.
@@ -28,14 +35,22 @@ pub struct App {
     pub drain: Drain,
 }
 
+impl App {
+    /// All ports of a color, its own first.
+    pub fn ports_of(&self, color: Color) -> impl Iterator<Item = Port> {
+        let extra = self.extra_ports.values().map(move |ports| *ports.get(color));
+        std::iter::once(*self.ports.get(color)).chain(extra)
+    }
+}
+
 /// What runs in a color, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// A container or a program of the host.
     pub runtime: Runtime,
-    /// Arguments of the app; `{port}` in one stands for the port it listens on.
+    /// Arguments of the app, with [`Placeholders`](super::Placeholders).
     pub arguments: Vec<String>,
-    /// Environment of the app.
+    /// Environment of the app, with placeholders in its values.
     pub environment: BTreeMap<EnvName, String>,
     /// A file with more of it, read when a release is made; `environment` wins.
     pub env_file: Option<Utf8PathBuf>,
@@ -59,6 +74,14 @@ pub enum Runtime {
 }
 
 impl Runtime {
+    /// Where a container listens inside, whose color has the port `host`. Returns `None` for a program.
+    pub fn inside(&self, host: Port) -> Option<Port> {
+        match self {
+            Self::Docker(docker) => Some(docker.container_port.unwrap_or(host)),
+            Self::Program(_) => None,
+        }
+    }
+
     /// The kind of file by which an instance gets its variables.
     pub fn environment_file(&self) -> EnvironmentFile {
         match self {
@@ -73,11 +96,12 @@ impl Runtime {
 pub struct Docker {
     /// The image that a switch takes where none is given.
     pub image: ImageRef,
-    /// The port the app listens on in its container.
-    pub container_port: Port,
+    /// The port the app listens on in its container. `None`: the container has the host's network, and the app listens on its
+    /// color's own port.
+    pub container_port: Option<Port>,
     /// `docker run --volume` values.
     pub volumes: Vec<String>,
-    /// More options of `docker run`, as they are: the operator's escape hatch.
+    /// More options of `docker run`, with placeholders: the operator's escape hatch.
     pub options: Vec<String>,
 }
 
@@ -88,16 +112,19 @@ pub struct Program {
     pub path: Utf8PathBuf,
     /// Where it runs; systemd's default is `/`.
     pub working_directory: Option<Utf8PathBuf>,
+    /// What is done about a planned start of a release whose program was changed since; `None`: see [`OnChange::of`].
+    pub on_change: Option<OnChange>,
     /// Whether it has `/var/lib/private/APP` to write to (systemd.exec(5), `StateDirectory=`).
     pub state_directory: bool,
 }
 
 /// Commands that a release must pass before it takes traffic.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verify {
     /// Each runs by `/bin/sh -c`, in this order.
     pub commands: Vec<String>,
     /// How long one may take.
+    #[serde(with = "duration")]
     pub timeout: Duration,
 }
 

@@ -84,6 +84,20 @@ name!(
     check_env
 );
 
+name!(
+    /// The name of a port that an app has beside its own: 1 to 20 of a-z, 0-9 and `_`, from a letter. It is part of a variable's
+    /// name, `BGCTL_PORT_NAME`.
+    PortName,
+    check_port_name
+);
+
+impl PortName {
+    /// The variable that tells an app this port.
+    pub fn as_variable(&self) -> String {
+        format!("BGCTL_PORT_{}", self.0.to_ascii_uppercase())
+    }
+}
+
 impl AppName {
     /// The name as part of an nginx variable: `-` is not allowed there.
     pub fn as_variable(&self) -> String {
@@ -139,6 +153,19 @@ fn check_app(text: &str) -> Result<(), Invalid> {
         return refuse("names that start with bgctl belong to bgctl's own units");
     }
     Ok(())
+}
+
+fn check_port_name(text: &str) -> Result<(), Invalid> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let is_name = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(plain);
+    if is_name && text.len() <= 20 {
+        return Ok(());
+    }
+    Err(Invalid::value(
+        "the name of a port",
+        text,
+        "it must be 20 of a-z, 0-9 and _ at most, from a letter",
+    ))
 }
 
 const RELEASE_ID_MAX: usize = 64;

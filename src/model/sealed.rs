@@ -219,8 +219,13 @@ pub fn sum(bytes: &[u8]) -> String {
 
 /// The SHA-256 of some bytes as hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     let mut hex = String::new();
-    for byte in Sha256::digest(bytes) {
+    for byte in bytes {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }

@@ -90,13 +90,19 @@ impl Site {
             .any(|listening| listening.proxy_protocol && !listening.redirects())
     }
 
-    /// A host name that the site answers to: its first, with something in the place of a `*`; `localhost` where it has none.
-    pub fn host(&self) -> String {
-        match self.server_names.first().map(ServerName::as_str) {
-            None | Some("_") => "localhost".to_owned(),
-            Some(name) => name.replace('*', "bgctl"),
-        }
+    /// What a user's request has as `Host`: the first of the names that is one; else what is left of the first pattern
+    /// (`*.shop.example`, `.shop.example`) without it. Returns `None` where none says any name, as `_` does.
+    pub fn host(&self) -> Option<String> {
+        host_of(&self.server_names)
     }
+}
+
+fn host_of(names: &[ServerName]) -> Option<String> {
+    let names = || names.iter().map(ServerName::as_str).filter(|name| *name != "_");
+    let is_plain = |name: &&str| !name.contains('*') && !name.starts_with('.');
+    let host = names().find(is_plain).or_else(|| names().next())?;
+    let host = host.trim_matches(['*', '.']);
+    (!host.is_empty() && !host.contains('*')).then(|| host.to_owned())
 }
 
 impl fmt::Display for Site {
@@ -117,6 +123,25 @@ impl fmt::Display for Site {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_a_name_that_a_user_would_ask_for() {
+        let cases: [(&[&str], Option<&str>); 9] = [
+            (&["shop.test"], Some("shop.test")),
+            (&["_"], None),
+            (&["_", "*.shop.test", "www.shop.test"], Some("www.shop.test")),
+            (&["*.shop.test"], Some("shop.test")),
+            (&[".shop.test"], Some("shop.test")),
+            (&["shop.*"], Some("shop")),
+            (&["_", ".shop.test"], Some("shop.test")),
+            (&["*"], None),
+            (&["a.*.b"], None),
+        ];
+        for (names, host) in cases {
+            let names: Vec<_> = names.iter().map(|name| ServerName::parse(*name).unwrap()).collect();
+            assert_eq!(host_of(&names).as_deref(), host, "{names:?}");
+        }
+    }
 
     #[test]
     fn server_names_hold_nothing_that_nginx_would_read_as_more() {

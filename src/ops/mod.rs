@@ -8,6 +8,8 @@
 //! * [`worker`]: the open switch is carried out
 //! * [`machine`]: the engine's effects: what each step does here, and what a repair does
 //! * [`visitors`]: what keeps visitors from a site
+//! * [`instance`]: an instance as a health check sees it
+//! * [`program`]: a program of the host as a release runs it; [`sandbox`]: whether its unit can
 
 pub mod abort;
 pub mod context;
@@ -15,15 +17,18 @@ mod error;
 pub mod follow;
 pub mod install;
 pub mod installed;
+pub mod instance;
 mod leftovers;
 pub mod lock;
 pub mod machine;
 pub mod opening;
 pub mod probe;
+pub mod program;
 mod progress;
 pub mod repair;
 pub mod resume;
 pub mod rollback;
+pub mod sandbox;
 pub mod status;
 pub mod switch;
 pub mod uninstall;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::files;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName, Hinted, Lease, Observed, Release, ReleaseId, SwitchId};
+use crate::model::{App, AppName, Color, Hinted, Lease, Observed, Release, ReleaseId, SwitchId};
 use crate::plan::{Plan, Verb};
 use crate::state::releases::Releases;
 use crate::state::switches::Switches;
@@ -125,9 +125,39 @@ impl Opening {
         &self.observed
     }
 
+    /// Forgets a release of the same name as `release` and another content, if it never served: what was corrected since may have
+    /// its name. Nothing changes on disk.
+    pub fn make_room_for(&mut self, context: &Context, release: &Release) -> eyre::Result<()> {
+        let id = &release.id;
+        let is_other = self
+            .observed
+            .release(id)
+            .is_some_and(|known| !known.same_content(release));
+        let instances = &self.observed.instances;
+        let is_pinned = Color::BOTH
+            .iter()
+            .any(|color| instances.get(*color).pinned.as_ref() == Some(id));
+        let cursor = self
+            .observed
+            .cursor
+            .as_ref()
+            .and_then(|stored| stored.cursor.release.as_ref());
+        if !is_other || is_pinned || cursor == Some(id) {
+            return Ok(());
+        }
+        if !Switches::new(&context.layout, &self.app.name).may_have_served(id)? {
+            self.observed.releases.retain(|known| known.id != *id);
+        }
+        Ok(())
+    }
+
     /// Puts a new release on record; it is needed before a plan that names it is committed.
     pub fn add_release(&self, context: &Context, release: &Release) -> eyre::Result<()> {
-        Releases::new(&context.layout, &self.app.name).add(release)
+        let releases = Releases::new(&context.layout, &self.app.name);
+        match self.observed.release(&release.id) {
+            Some(_) => releases.add(release),
+            None => releases.replace(release),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::plan::{self, Plan, Verb};
 use super::context::Context;
 use super::lock::Locked;
 use super::opening::{Opening, Planned};
-use super::{Error, Progress, switch};
+use super::{Error, Progress, program, switch};
 
 /// Plans the way back to `to`, or to the release that was active before. Errors where there is none, what it runs cannot be had
 /// any more, or another command is at work. With `locally` only this host goes back, while the store is away.
@@ -45,6 +45,9 @@ async fn make_plan(
     };
     let release = plan::rollback_target(app, to, observed)?;
     require_image(context, &app.name, release, progress).await?;
+    if let Some(warning) = program::require(app, release, observed).await? {
+        progress(Progress::Warning(&warning));
+    }
     Ok(plan)
 }
 

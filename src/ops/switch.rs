@@ -1,11 +1,11 @@
 //! Making a new release active.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use crate::config::env_file;
 use crate::model::{
-    App, AppName, DockerSettings, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, ResolvedImage, Runtime,
-    check_program,
+    App, AppName, Check, DockerSettings, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, ResolvedImage,
+    Runtime,
 };
 use crate::plan::{self, Verb};
 use crate::runtime::docker::Docker;
@@ -13,7 +13,7 @@ use crate::runtime::docker::Docker;
 use super::context::Context;
 use super::lock::Locked;
 use super::opening::{Opening, Planned};
-use super::{Error, Progress};
+use super::{Error, Progress, program};
 
 /// What is to become active. What is not said is as in the app's manifest.
 #[derive(Clone, Debug, Default)]
@@ -40,11 +40,12 @@ pub async fn plan(
     let env_file = app.run.env_file.as_deref().map(env_file::read).transpose()?;
     let pinned = pin(context, app, wanted.image, wanted.exec, progress).await?;
 
-    let opening = Opening::begin(context, locked, Verb::Switch, wanted.release.clone(), progress).await?;
+    let mut opening = Opening::begin(context, locked, Verb::Switch, wanted.release.clone(), progress).await?;
     let id = wanted.release.unwrap_or_else(|| next_release(opening.observed()));
     let planned = || {
         let env_file = env_file.unwrap_or_default();
         let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
+        opening.make_room_for(context, &release)?;
         let plan = plan::switch(opening.app(), &release, opening.observed())?;
         opening.add_release(context, &release)?;
         Ok(plan)
@@ -64,13 +65,17 @@ async fn pin(
     match (&app.run.runtime, image, exec) {
         (Runtime::Docker(docker), image, None) => {
             let reference = image.unwrap_or_else(|| docker.image.clone());
-            let image = resolve(&context.settings()?.docker, &reference, progress).await?;
+            let settings = &context.settings()?.docker;
+            let image = resolve(settings, &reference, progress).await?;
+            if app.health.check == Check::Image {
+                let engine = Docker::connect(&settings.socket).await?;
+                engine.require_check(&image, &docker.options).await?;
+            }
             Ok(Resolved::Image { reference, image })
         }
-        (Runtime::Program(program), None, exec) => {
-            let path = exec.unwrap_or_else(|| program.path.clone());
-            require_program(&path)?;
-            Ok(Resolved::Program(path))
+        (Runtime::Program(own), None, exec) => {
+            let path = exec.unwrap_or_else(|| own.path.clone());
+            Ok(program::pin(app, &path).await?)
         }
         (Runtime::Docker(_), ..) => Err(Invalid::new(format!("cannot use --exec: {} runs an image", app.name)).into()),
         (Runtime::Program(_), ..) => {
@@ -90,17 +95,6 @@ pub async fn resolve(
     let to = docker.resolve(image, &mut pulling).await?;
     progress(Progress::Resolved { image, to: &to });
     Ok(to)
-}
-
-fn require_program(path: &Utf8Path) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt as _;
-    check_program(path.as_str())?;
-    let metadata = fs_err::metadata(path)?;
-    if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
-        let message = format!("cannot run {path}: it is not an executable file");
-        return Err(Error::refused(message, format!("chmod +x {path}")));
-    }
-    Ok(())
 }
 
 /// The number after the highest that was ever given.

@@ -73,11 +73,11 @@ fn cursor(stored: &Stored, to: Color, release: &Release, reach: Reach) -> (Step,
 
 /// The site asks as the manifest says now; an older release may have another check, and is not asked then.
 pub(super) fn expected(app: &App, release: &Release) -> Option<Expected> {
-    match release.health.check {
-        Check::Http { expect: status, .. } if release.health.check == app.health.check => Some(Expected {
-            status,
+    match (&release.health.check, &app.health.check) {
+        (Check::Http(wanted), Check::Http(site)) if wanted.is_asked_by(site) => Some(Expected {
+            status: wanted.expect,
             timeout: release.health.timeout,
         }),
-        Check::Http { .. } | Check::Tcp | Check::Command { .. } => None,
+        (Check::Http(_) | Check::Tcp | Check::Image | Check::Command { .. }, _) => None,
     }
 }

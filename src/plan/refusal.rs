@@ -91,7 +91,9 @@ impl Refusal {
             Self::OtherRuntime { app, .. } => {
                 format!("uninstall {app} with --keep-state and install the manifest that it was made with")
             }
-            Self::ReleaseExists { .. } => "a release never changes; give this one another --release name".to_owned(),
+            Self::ReleaseExists { .. } => {
+                "a release that served never changes; give this one another --release name".to_owned()
+            }
             Self::Invalid(_) => return None,
         })
     }

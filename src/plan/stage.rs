@@ -23,14 +23,15 @@ pub(super) fn steps(app: &App, color: Color, release: &Release, observed: &Obser
         let reason = format!("{id} must run and be healthy before it takes traffic");
         steps.push(PlannedStep::undoable(start, [stop(app, color)], reason));
     }
-    if !app.verify.commands.is_empty() {
+    let checks = release.verify.as_ref().unwrap_or(&app.verify);
+    if !checks.commands.is_empty() {
         let verify = Step::Verify {
             color,
             release: id.clone(),
-            commands: app.verify.commands.clone(),
-            timeout: app.verify.timeout,
+            commands: checks.commands.clone(),
+            timeout: checks.timeout,
         };
-        let reason = "the manifest's own checks, before it takes traffic";
+        let reason = "the release's own checks, before it takes traffic";
         steps.push(PlannedStep::undoable(verify, [], reason));
     }
     // A warm color that is enabled was so before; any other one was disabled when it was cleared.

@@ -11,8 +11,8 @@ use eyre::WrapErr as _;
 
 use super::escape::word;
 use crate::model::{
-    App, AppName, Artifact, Color, EnvName, EnvironmentFile, PROGRAM_PREFIX as PREFIX, Port, Release, ReleaseId,
-    Runtime, check_program,
+    App, AppName, Artifact, Color, EnvName, EnvironmentFile, PROGRAM_PREFIX as PREFIX, Placeholders, Release,
+    ReleaseId, Runtime, check_program,
 };
 
 /// `templates/app.env`.
@@ -30,7 +30,7 @@ pub struct Environment<'a> {
 #[template(path = "app.container-env", config = "templates/askama.toml")]
 pub struct ContainerEnvironment<'a> {
     release: &'a ReleaseId,
-    variables: &'a BTreeMap<EnvName, String>,
+    variables: Vec<(&'a EnvName, &'a String)>,
 }
 
 /// What an app gets from bgctl; the docker client takes the values from its own environment.
@@ -56,19 +56,44 @@ impl<'a> Environment<'a> {
         variables.add("BGCTL_PORT", &host_port.to_string())?;
         let health = serde_json::to_string(&release.health).wrap_err("cannot write the health check as JSON")?;
         variables.add("BGCTL_HEALTH", &health)?;
+        for (name, ports) in &app.extra_ports {
+            variables.add(&name.as_variable(), &ports.get(color).to_string())?;
+        }
+        let port = match &release.artifact {
+            Artifact::Image { container_port, .. } => container_port.unwrap_or(host_port),
+            Artifact::Program { .. } => host_port,
+        };
+        variables.add("PORT", &port.to_string())?;
+        let placeholders = Placeholders::new(app, color, &release.id, port);
+        let filled = |texts: &[String]| {
+            texts
+                .iter()
+                .map(|text| placeholders.fill(text))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let arguments = filled(&release.arguments)?;
         match &release.artifact {
-            Artifact::Image {
-                image, container_port, ..
-            } => {
-                variables.add("PORT", &container_port.to_string())?;
+            Artifact::Image { image, options, .. } => {
                 variables.add("BGCTL_IMAGE", &image.to_string())?;
-                variables.add("BGCTL_RUN_ARGS", &list(&run_options(app, color, release)))?;
-                variables.add("BGCTL_ARGS", &list(&arguments(release, *container_port)))?;
+                let options = run_options(app, color, release, filled(options)?);
+                variables.add("BGCTL_RUN_ARGS", &list(&options))?;
+                variables.add("BGCTL_ARGS", &list(&arguments))?;
+                variables.add_client(&own_variables(release, &placeholders, |name| {
+                    release.is_of_client(name)
+                })?)?;
             }
-            Artifact::Program { path } => {
+            Artifact::Program { path, file } => {
                 check_program(path.as_str())?;
-                variables.add("PORT", &host_port.to_string())?;
-                variables.add_program(path.as_str(), arguments(release, host_port), &release.environment)?;
+                if let Some(file) = file {
+                    let json = serde_json::to_string(file).wrap_err("cannot write a program's file as JSON")?;
+                    variables.add("BGCTL_PROGRAM", path.as_str())?;
+                    variables.add("BGCTL_PROGRAM_FILE", &json)?;
+                }
+                variables.add_program(
+                    path.as_str(),
+                    arguments,
+                    &own_variables(release, &placeholders, |_| true)?,
+                )?;
             }
         }
         Ok(Self {
@@ -87,17 +112,38 @@ impl<'a> ContainerEnvironment<'a> {
         if !has_container_environment(release) {
             return Ok(None);
         }
-        let variables = &release.environment;
-        for (name, value) in variables {
-            EnvironmentFile::Container.check(name.as_str(), value)?;
-        }
+        release.check_environment()?;
+        let variables = release
+            .environment
+            .iter()
+            .filter(|(name, _)| !release.is_of_client(name));
+        let variables = variables.collect();
         let release = &release.id;
         Ok(Some(Self { release, variables }))
     }
 }
 
 fn has_container_environment(release: &Release) -> bool {
-    release.artifact.environment_file() == EnvironmentFile::Container && !release.environment.is_empty()
+    let is_image = release.artifact.environment_file() == EnvironmentFile::Container;
+    is_image && release.environment.keys().any(|name| !release.is_of_client(name))
+}
+
+/// Those of the app's own variables that are `wanted`, as one instance has them.
+fn own_variables(
+    release: &Release,
+    placeholders: &Placeholders,
+    wanted: impl Fn(&EnvName) -> bool,
+) -> eyre::Result<BTreeMap<EnvName, String>> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in release.environment.iter().filter(|(name, _)| wanted(name)) {
+        let value = if release.placeholders.contains(name) {
+            placeholders.fill(value)?
+        } else {
+            value.clone()
+        };
+        variables.insert(name.clone(), value);
+    }
+    Ok(variables)
 }
 
 /// Variables of the unit, in order.
@@ -106,50 +152,57 @@ struct Variables(Vec<(String, String)>);
 
 impl Variables {
     fn add(&mut self, name: &str, value: &str) -> eyre::Result<()> {
-        EnvironmentFile::Unit.check(name, value)?;
+        EnvironmentFile::Unit.check(name, value, false)?;
         self.0.push((name.to_owned(), value.to_owned()));
         Ok(())
     }
 
-    /// A program and its own variables: `env -S` expands `${NAME}` in its own memory, so that no command line shows a value,
-    /// and takes the prefixed ones out of the environment.
+    /// Variables that a container gets from the environment of the docker client.
+    fn add_client(&mut self, own: &BTreeMap<EnvName, String>) -> eyre::Result<()> {
+        if own.is_empty() {
+            return Ok(());
+        }
+        self.add("BGCTL_CLIENT_ENV", &list(&["-S".to_owned(), renamed(own)]))?;
+        self.add_own(own)
+    }
+
+    /// The app's own variables, under names that mean nothing to anybody.
+    fn add_own(&mut self, own: &BTreeMap<EnvName, String>) -> eyre::Result<()> {
+        for (name, value) in own {
+            EnvironmentFile::Unit.check(name.as_str(), value, false)?;
+            self.0.push((format!("{PREFIX}{name}"), value.clone()));
+        }
+        Ok(())
+    }
+
+    /// A program and its own variables.
     fn add_program(&mut self, path: &str, arguments: Vec<String>, own: &BTreeMap<EnvName, String>) -> eyre::Result<()> {
         if own.is_empty() {
             self.add("BGCTL_EXEC", path)?;
             return self.add("BGCTL_ARGS", &list(&arguments));
         }
-        let unset = own.keys().map(|name| format!("-u {PREFIX}{name}"));
-        let set = own.keys().map(|name| format!("{name}=${{{PREFIX}{name}}}"));
-        let split = unset.chain(set).collect::<Vec<_>>().join(" ");
-        let mut words = vec!["-S".to_owned(), split, path.to_owned()];
+        let mut words = vec!["-S".to_owned(), renamed(own), path.to_owned()];
         words.extend(arguments);
         self.add("BGCTL_EXEC", "/usr/bin/env")?;
         self.add("BGCTL_ARGS", &list(&words))?;
-        for (name, value) in own {
-            EnvironmentFile::Unit.check(name.as_str(), value)?;
-            self.0.push((format!("{PREFIX}{name}"), value.clone()));
-        }
-        Ok(())
+        self.add_own(own)
     }
 }
 
-/// The app's arguments with `{port}` replaced by the port it listens on.
-fn arguments(release: &Release, port: Port) -> Vec<String> {
-    let port = port.to_string();
-    release
-        .arguments
-        .iter()
-        .map(|each| each.replace("{port}", &port))
-        .collect()
+/// What makes `env -S` give variables their names: it expands `${NAME}` in its own memory, so that no command line shows a value,
+/// and takes the prefixed ones out of the environment.
+fn renamed(own: &BTreeMap<EnvName, String>) -> String {
+    let unset = own.keys().map(|name| format!("-u {PREFIX}{name}"));
+    let set = own.keys().map(|name| format!("{name}=${{{PREFIX}{name}}}"));
+    unset.chain(set).collect::<Vec<_>>().join(" ")
 }
 
-/// The options of `docker run` that belong to a release.
-fn run_options(app: &App, color: Color, release: &Release) -> Vec<String> {
+/// The options of `docker run` that belong to a release; `options` are its own.
+fn run_options(app: &App, color: Color, release: &Release, options: Vec<String>) -> Vec<String> {
     let Artifact::Image {
         container_port,
         volumes,
         memory,
-        options,
         credentials,
         ..
     } = &release.artifact
@@ -157,13 +210,21 @@ fn run_options(app: &App, color: Color, release: &Release) -> Vec<String> {
         return Vec::new();
     };
     let port = *app.ports.get(color);
-    let mut all = vec![
-        format!("--publish=127.0.0.1:{port}:{container_port}"),
+    let publish = container_port.map(|inside| format!("--publish=127.0.0.1:{port}:{inside}"));
+    let mut all: Vec<_> = publish.into_iter().collect();
+    all.extend([
         format!("--label=bgctl.app={}", app.name),
         format!("--label=bgctl.color={color}"),
         format!("--label=bgctl.release={}", release.id),
-    ];
+    ]);
     all.extend(OURS.map(|name| format!("--env={name}")));
+    all.extend(
+        app.extra_ports
+            .keys()
+            .map(|name| format!("--env={}", name.as_variable())),
+    );
+    let of_client = release.environment.keys().filter(|name| release.is_of_client(name));
+    all.extend(of_client.map(|name| format!("--env={name}")));
     if has_container_environment(release) {
         let (app, id) = (&app.name, &release.id);
         all.push(format!("--env-file=/var/lib/bgctl/{app}/releases/{id}.container-env"));
@@ -182,7 +243,7 @@ fn run_options(app: &App, color: Color, release: &Release) -> Vec<String> {
             all.push(format!("--env={name}=/run/credentials"));
         }
     }
-    all.extend(options.iter().cloned());
+    all.extend(options);
     all
 }
 

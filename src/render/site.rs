@@ -6,7 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::place::{
     ListenLine, Place, Trust, Upstream, https_port, listen_lines, places, speaks_grpc, time, upstreams,
 };
-use crate::model::{App, AppName, Check, Invalid, Port, ServerName, check_health_path, sealed};
+use crate::model::{
+    App, AppName, Check, HttpCheck, Invalid, Port, ServerName, check_header_name, check_header_value,
+    check_health_path, check_host, sealed,
+};
 
 /// What a site needs to know of its host.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +38,10 @@ pub struct Site<'a> {
     listens: Vec<ListenLine<'a>>,
     redirects: Vec<ListenLine<'a>>,
     https_port: String,
-    scheme: &'static str,
     default_server: bool,
     server_names: &'a [ServerName],
-    host: String,
+    /// What a request of bgctl's own has; nginx does not send one that is empty.
+    headers: Vec<(String, String)>,
     tls: Option<Tls<'a>>,
     trust: Option<Trust<'a>>,
     max_body_size: u64,
@@ -79,10 +82,11 @@ impl<'a> Site<'a> {
                 key: super::path("the path of a certificate's key", &pair.key)?,
             }),
         };
-        let health_path = match &app.health.check {
-            Check::Http { path, .. } => Some(check_health_path(path).map(|()| path.as_str())?),
-            Check::Tcp | Check::Command { .. } => None,
+        let http = match &app.health.check {
+            Check::Http(http) => Some(http),
+            Check::Tcp | Check::Image | Check::Command { .. } => None,
         };
+        let health_path = http.map(|http| check_health_path(&http.path).map(|()| http.path.as_str()));
         let socket = |path| super::path("a path of a socket", path);
         let page = |path: &'a Option<Utf8PathBuf>| {
             let path = path.as_deref();
@@ -101,10 +105,9 @@ impl<'a> Site<'a> {
             listens: listen_lines(listens),
             redirects: listen_lines(redirects),
             https_port: https_port(site),
-            scheme: if site.has_tls() { "https" } else { "http" },
             default_server: site.default_server,
             server_names: &site.server_names,
-            host: site.host(),
+            headers: headers(site, http)?,
             tls,
             trust: Trust::of(site),
             max_body_size: site.max_body_size,
@@ -124,7 +127,7 @@ impl<'a> Site<'a> {
                 .map(|path| super::path("the path of a folder for challenges", path))
                 .transpose()?,
             error_pages: ERROR_PAGES,
-            health_path,
+            health_path: health_path.transpose()?,
             include: super::path("an include folder", &site.include)?.trim_end_matches('/'),
             version: String::new(),
         })
@@ -136,6 +139,33 @@ impl<'a> Site<'a> {
         self.version = sealed::sum(unversioned.as_bytes());
         self.render()
     }
+}
+
+/// What the app is to take for a request of a user.
+fn headers(site: &crate::model::Site, http: Option<&HttpCheck>) -> Result<Vec<(String, String)>, Invalid> {
+    let host = match http.and_then(|http| http.host.clone()).or_else(|| site.host()) {
+        Some(host) => host,
+        None => "localhost".to_owned(),
+    };
+    check_host(&host)?;
+    let scheme = if site.has_tls() { "https" } else { "http" };
+    let mut headers = [
+        ("Host", host.as_str()),
+        ("Connection", ""),
+        ("X-Real-IP", "127.0.0.1"),
+        ("X-Forwarded-For", "127.0.0.1"),
+        ("X-Forwarded-Host", host.as_str()),
+        ("X-Forwarded-Proto", scheme),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    for (name, value) in http.iter().flat_map(|http| &http.headers) {
+        check_header_name(name)?;
+        check_header_value(value)?;
+        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        headers.push((name.clone(), value.clone()));
+    }
+    Ok(headers)
 }
 
 /// The version that a rendered text tells. Returns `None` where it tells none.

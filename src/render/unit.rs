@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use camino::Utf8Path;
 
-use crate::model::{App, AppName, Check, Color, CredentialId, DockerSettings, Invalid, Program, Run, Runtime};
+use crate::model::{App, AppName, Check, Color, CredentialId, DockerSettings, Invalid, Port, Program, Run, Runtime};
 
 /// `templates/app@.service`.
 #[derive(Debug, Template)]
@@ -80,7 +80,9 @@ impl<'a> Sandbox<'a> {
                 .state_directory
                 .then(|| super::short(&format!("bg-{}", app.name), USER_NAME_MAX)),
             memory: app.run.memory,
-            privileged_port: Color::BOTH.iter().any(|color| app.ports.get(*color).is_privileged()),
+            privileged_port: Color::BOTH
+                .iter()
+                .any(|color| app.ports_of(*color).any(Port::is_privileged)),
         })
     }
 }

@@ -60,11 +60,15 @@ impl Releases {
     /// Puts a release on record. One that is there already stays as it is: a release never changes. It is on disk when it is
     /// pinned ([`super::pins::pin`]).
     pub fn add(&self, release: &Release) -> eyre::Result<()> {
-        let path = self.path(&release.id);
-        if !path.exists() {
-            files::write_unsynced(&path, sealed::record(release, VERSION)?, 0o600)?;
+        if self.path(&release.id).exists() {
+            return Ok(());
         }
-        Ok(())
+        self.replace(release)
+    }
+
+    /// As [`Releases::add`], in the place of one of the same name that never served.
+    pub fn replace(&self, release: &Release) -> eyre::Result<()> {
+        files::write_unsynced(&self.path(&release.id), sealed::record(release, VERSION)?, 0o600)
     }
 
     /// Forgets all but those to be kept.

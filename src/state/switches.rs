@@ -172,6 +172,12 @@ impl Switches {
         Ok(last.and_then(|record| record.head.plan.replaces))
     }
 
+    /// Whether a release may have answered requests, by the switches on record. What cannot be read may be about any release.
+    pub fn may_have_served(&self, release: &ReleaseId) -> eyre::Result<bool> {
+        let may = |id| self.read(&id).map_or(true, |record| record.may_have_served(release));
+        Ok(self.ids()?.into_iter().any(may))
+    }
+
     /// The releases that a switch on record is about.
     pub fn releases(&self) -> eyre::Result<Vec<ReleaseId>> {
         let plans = self.readable()?.map(|record| record.head.plan);

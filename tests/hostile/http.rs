@@ -27,7 +27,8 @@ pub fn check(data: &[u8]) {
         // It waits for what it asked to be read.
         tokio::io::copy(&mut far, &mut tokio::io::sink()).await
     };
-    let ask = async { tokio::time::timeout(Duration::from_secs(60), http::get(near, "shop.test", "/health")).await };
+    let ask =
+        async { tokio::time::timeout(Duration::from_secs(60), http::get(near, "shop.test", "/health", [])).await };
     let answer = block_on(async {
         tokio::select! {
             biased;

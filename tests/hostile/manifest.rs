@@ -58,7 +58,10 @@ fn release(app: &bgctl::model::App) -> Release {
                 id: Digest::parse(format!("sha256:{}", "5a".repeat(32))).unwrap(),
             },
         },
-        Runtime::Program(program) => Resolved::Program(program.path.clone()),
+        Runtime::Program(program) => Resolved::Program {
+            path: program.path.clone(),
+            file: None,
+        },
     };
     let (id, created) = (ReleaseId::numbered(1), jiff::Timestamp::UNIX_EPOCH);
     Release::new(app, id, created, pinned, BTreeMap::new()).unwrap()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bgctl::model::{App, Artifact, Check, Color, DockerSettings, Port, Release, Runtime};
+use bgctl::model::{App, Artifact, Check, Color, DockerSettings, EnvName, Placeholders, Port, Release, Runtime};
 use bgctl::render::{self, SiteHost};
 use camino::Utf8PathBuf;
 
@@ -34,8 +34,9 @@ fn twin(app: &App) -> App {
     if let Some(tls) = &mut twin.site.certificate {
         (tls.certificate, tls.key) = ("/plain".into(), "/plain".into());
     }
-    if let Check::Http { path, .. } = &mut twin.health.check {
-        "/plain".clone_into(path);
+    if let Check::Http(http) = &mut twin.health.check {
+        "/plain".clone_into(&mut http.path);
+        http.headers.values_mut().for_each(|value| "/plain".clone_into(value));
     }
     twin
 }
@@ -166,7 +167,12 @@ fn values(app: &App) -> Values {
     let files = [&site.error_page, &site.empty_page, &site.acme_root];
     let files = files.into_iter().flatten().map(ToString::to_string);
     let shared = site.shared_paths.iter().map(ToString::to_string);
-    Values(tls.chain([include]).chain(files).chain(shared).collect())
+    let headers = match &app.health.check {
+        Check::Http(http) => http.headers.values().cloned().collect(),
+        _ => Vec::new(),
+    };
+    let all = tls.chain([include]).chain(files).chain(shared).chain(headers);
+    Values(all.collect())
 }
 
 struct Values(Vec<String>);
@@ -185,7 +191,7 @@ trait HealthPath {
 impl HealthPath for App {
     fn health_path(&self) -> Option<&str> {
         match &self.health.check {
-            Check::Http { path, .. } => Some(path),
+            Check::Http(http) => Some(&http.path),
             _ => None,
         }
     }
@@ -221,30 +227,55 @@ fn assert_environment(app: &App, color: Color, release: &Release, text: &str, va
     let health: bgctl::model::HealthCheck = serde_json::from_str(is("BGCTL_HEALTH")).unwrap();
     assert_eq!(health, release.health);
     let port = match &release.artifact {
-        Artifact::Image { container_port, .. } => container_port.to_string(),
+        Artifact::Image { container_port, .. } => container_port.map_or(host_port, |port| port.to_string()),
         Artifact::Program { .. } => host_port,
     };
     assert_eq!(is("PORT"), &port);
+    let placeholders = Placeholders::new(app, color, &release.id, port.parse().unwrap());
     let arguments: Vec<_> = release
         .arguments
         .iter()
-        .map(|each| each.replace("{port}", &port))
+        .map(|each| placeholders.fill(each).unwrap())
         .collect();
-    let own: BTreeMap<_, _> = release
-        .environment
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.clone()))
-        .collect();
+    let value = |name: &EnvName, value: &String| {
+        if release.placeholders.contains(name) {
+            placeholders.fill(value).unwrap()
+        } else {
+            value.clone()
+        }
+    };
+    let own = |wanted: &dyn Fn(&EnvName) -> bool| -> BTreeMap<_, _> {
+        let wanted = release.environment.iter().filter(|(name, _)| wanted(name));
+        wanted
+            .map(|(name, text)| (name.to_string(), value(name, text)))
+            .collect()
+    };
     let words = unit::variable_words(is("BGCTL_ARGS")).unwrap();
     match &release.artifact {
         Artifact::Image { image, .. } => {
             assert_eq!(words, arguments);
             assert_eq!(is("BGCTL_IMAGE"), &image.to_string());
-            assert_run_options(app, release, &unit::variable_words(is("BGCTL_RUN_ARGS")).unwrap());
+            let options = unit::variable_words(is("BGCTL_RUN_ARGS")).unwrap();
+            assert_run_options(app, release, &placeholders, &options);
             let pairs = read::container_env::assignments(variables.unwrap_or_default()).unwrap();
-            assert!(pairs.into_iter().eq(own), "{variables:?}");
+            assert!(
+                pairs.into_iter().eq(own(&|name| !release.is_of_client(name))),
+                "{variables:?}"
+            );
+            let clients = environment.get("BGCTL_CLIENT_ENV").map_or_else(
+                || environment.clone(),
+                |words| {
+                    let mut words = unit::variable_words(words).unwrap();
+                    words.push("docker".to_owned());
+                    read::env_split::started("/usr/bin/env", &words, environment.clone())
+                        .unwrap()
+                        .1
+                },
+            );
+            let (_, got): (BTreeMap<_, _>, BTreeMap<_, _>) = clients.into_iter().partition(|(name, _)| is_bgctls(name));
+            assert_eq!(got, own(&|name| release.is_of_client(name)));
         }
-        Artifact::Program { path } => {
+        Artifact::Program { path, .. } => {
             assert_eq!(variables, None);
             let started = read::env_split::started(is("BGCTL_EXEC"), &words, environment.clone()).unwrap();
             assert!(path.as_str().starts_with('/') && !path.as_str().contains('='));
@@ -252,14 +283,14 @@ fn assert_environment(app: &App, color: Color, release: &Release, text: &str, va
             assert_eq!(started.0, command);
             let (ours, got): (BTreeMap<_, _>, BTreeMap<_, _>) =
                 started.1.into_iter().partition(|(name, _)| is_bgctls(name));
-            assert_eq!(got, own);
+            assert_eq!(got, own(&|_| true));
             assert!(!ours.keys().any(|name| name.starts_with("BGCTL_ENV_")), "{ours:?}");
         }
     }
 }
 
 /// The options of `docker run` are one for each thing, in their order, and none has a variable's value.
-fn assert_run_options(app: &App, release: &Release, options: &[String]) {
+fn assert_run_options(app: &App, release: &Release, placeholders: &Placeholders, options: &[String]) {
     let Artifact::Image {
         volumes,
         memory,
@@ -289,13 +320,24 @@ fn assert_run_options(app: &App, release: &Release, options: &[String]) {
         ours.iter()
             .all(|option| option.starts_with("--env=") && !option["--env=".len()..].contains('='))
     );
-    let (files, rest) = rest.split_at(usize::from(!release.environment.is_empty()));
+    let (of_client, of_file): (Vec<_>, Vec<_>) =
+        release.environment.keys().partition(|name| release.is_of_client(name));
+    let (client, rest) = rest.split_at(of_client.len());
+    assert!(
+        client
+            .iter()
+            .zip(of_client)
+            .all(|(option, name)| *option == format!("--env={name}")),
+        "{client:?}"
+    );
+    let (files, rest) = rest.split_at(usize::from(!of_file.is_empty()));
     let file = bgctl::host::layout::Layout::default().container_env(&app.name, &release.id);
     assert!(
         files.iter().all(|option| *option == format!("--env-file={file}")),
         "{files:?}"
     );
     let (own, rest) = rest.split_at(rest.len() - more.len());
+    let more: Vec<_> = more.iter().map(|option| placeholders.fill(option).unwrap()).collect();
     assert_eq!(rest, more);
     let sets_directory = release
         .environment

@@ -103,6 +103,8 @@ fn anywhere() -> impl Strategy<Value = (&'static str, Value)> {
         keyed("run.service", list(service).boxed()),
         keyed("run.service", list(self::text()).boxed()),
         keyed("health.path", path().boxed()),
+        keyed("health.host", text().boxed()),
+        keyed("health.headers", map("[A-Za-z-]{1,9}", self::text()).boxed()),
         keyed("health.command", list(self::path()).boxed()),
         keyed("verify.commands", list(self::text()).boxed()),
         keyed("nginx.server_name", list("[a-z*._-]{1,9}").boxed()),

@@ -1,6 +1,6 @@
 //! An app, its releases and what is observed of it, each as plain as can be; a test changes what it is about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bgctl::model::{
@@ -17,6 +17,7 @@ pub fn app() -> App {
             runtime: Runtime::Program(Program {
                 path: "/opt/shop/bin/shop".into(),
                 working_directory: None,
+                on_change: None,
                 state_directory: false,
             }),
             arguments: Vec::new(),
@@ -31,6 +32,7 @@ pub fn app() -> App {
             blue: Port::new(9001).unwrap(),
             green: Port::new(9002).unwrap(),
         },
+        extra_ports: BTreeMap::new(),
         health: health(),
         verify: Verify {
             commands: Vec::new(),
@@ -85,10 +87,13 @@ pub fn release(id: &str) -> Release {
         created: "2026-10-20T12:00:00Z".parse().unwrap(),
         artifact: Artifact::Program {
             path: format!("/opt/shop/{id}/shop").into(),
+            file: None,
         },
         arguments: Vec::new(),
         environment: BTreeMap::new(),
+        placeholders: BTreeSet::new(),
         health: health(),
+        verify: None,
     }
 }
 

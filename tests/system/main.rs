@@ -23,6 +23,7 @@ mod trap;
 
 mod abort;
 mod alone;
+mod apps;
 mod bad_input;
 mod bad_release;
 mod balancer;

@@ -4,6 +4,7 @@ mod health;
 mod listen;
 mod location;
 mod masked;
+mod ports;
 mod run;
 mod site;
 #[cfg(test)]
@@ -19,12 +20,10 @@ use camino::Utf8Path;
 use toml::Spanned;
 
 use super::error::Problem;
-use super::value::{PortNumber, Time};
+use super::value::Time;
 use super::{ConfigError, FileError, read_text};
-use crate::model::{App, ByColor, Color, Drain, Port, Verify};
+use crate::model::{App, Drain, Verify};
 
-const BLUE_PORT: u16 = 9001;
-const GREEN_PORT: u16 = 9002;
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -48,12 +47,15 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
     let run = written
         .run
         .ok_or_else(|| Problem::somewhere("cannot do without [run]: it says what runs, by image or by exec"))?;
-    let ports = ports(&written.ports)?;
+    let ports = ports::own(&written.ports)?;
+    let extra_ports = ports::extra(&written.ports, ports)?;
+    let site = site::validate(written.nginx, &name, ports)?;
+    let run = run::validate(run, &extra_ports)?;
     Ok(App {
-        run: run::validate(run)?,
-        health: health::validate(written.health)?,
+        health: health::validate(written.health, &run, &site)?,
+        run,
         verify: verify(written.verify)?,
-        site: site::validate(written.nginx, &name, ports)?,
+        site,
         bake: written.bake.duration.map_or(Duration::ZERO, |time| time.0),
         drain: Drain {
             timeout: written.drain.timeout.map_or(DRAIN_TIMEOUT, |time| time.0),
@@ -61,43 +63,8 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
         },
         name,
         ports,
+        extra_ports,
     })
-}
-
-fn ports(written: &written::Ports) -> Result<ByColor<Port>, Problem> {
-    let port = |written: &Option<Spanned<PortNumber>>, default| match written {
-        Some(port) => Ok(port.get_ref().0),
-        None => Port::new(default).map_err(|error| Problem::somewhere(error.to_string())),
-    };
-    let ports = ByColor {
-        blue: port(&written.blue, BLUE_PORT)?,
-        green: port(&written.green, GREEN_PORT)?,
-    };
-    let places = ByColor {
-        blue: written.blue.as_ref().map(Spanned::span),
-        green: written.green.as_ref().map(Spanned::span),
-    };
-    if ports.blue == ports.green {
-        return Err(Problem {
-            span: places.green.or(places.blue),
-            message: format!(
-                "cannot use port {} for both colors: blue and green run side by side",
-                ports.blue
-            ),
-        });
-    }
-    for color in Color::BOTH {
-        let port = ports.get(color);
-        if port.is_privileged() && !written.allow_privileged {
-            return Err(Problem {
-                span: places.get(color).clone(),
-                message: format!(
-                    "cannot use port {port} for {color}: ports below 1024 need allow_privileged = true in [ports]"
-                ),
-            });
-        }
-    }
-    Ok(ports)
 }
 
 fn verify(written: written::Verify) -> Result<Verify, Problem> {

@@ -8,16 +8,25 @@ use toml::Spanned;
 
 use super::{above_zero, written};
 use crate::config::error::Problem;
-use crate::config::value::{AbsolutePath, Size};
-use crate::model::{Docker, ImageRef, Program, Run, Runtime, check_program};
+use crate::config::value::{AbsolutePath, PortNumber, Size};
+use crate::model::{
+    ByColor, Docker, ImageRef, Invalid, Port, PortName, Program, Run, Runtime, check_placeholders, check_program,
+    has_placeholder,
+};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Below it no program of use starts.
 const MEMORY_MIN: u64 = 4 << 20;
 /// The least that Docker takes (docker-run(1), `--memory`).
 const MEMORY_MIN_DOCKER: u64 = 6 << 20;
+/// The options by which a container has the network of the host (docker-run(1)).
+const HOSTS_NETWORK: [&str; 2] = ["--network=host", "--net=host"];
 
-pub(super) fn validate(written: Spanned<written::Run>) -> Result<Run, Problem> {
+/// What runs; `ports` are those that a placeholder may name.
+pub(super) fn validate(
+    written: Spanned<written::Run>,
+    ports: &BTreeMap<PortName, ByColor<Port>>,
+) -> Result<Run, Problem> {
     let table = written.span();
     let mut written = written.into_inner();
     let runtime = runtime(&mut written).map_err(|problem| problem.or_at(&table))?;
@@ -27,13 +36,22 @@ pub(super) fn validate(written: Spanned<written::Run>) -> Result<Run, Problem> {
     };
     let environment: BTreeMap<_, _> = written.env.into_iter().map(|(name, line)| (name, line.0)).collect();
     let file = runtime.environment_file();
+    let arguments: Vec<_> = written.args.into_iter().map(|line| line.0).collect();
+    let invalid = |error: Invalid| Problem::at(table.clone(), error.to_string());
     for (name, value) in &environment {
-        file.check(name.as_str(), value)
-            .map_err(|error| Problem::at(table.clone(), error.to_string()))?;
+        let checked = file.check(name.as_str(), value, has_placeholder(value));
+        checked.map_err(invalid)?;
+    }
+    let options = match &runtime {
+        Runtime::Docker(docker) => docker.options.as_slice(),
+        Runtime::Program(_) => &[],
+    };
+    for text in environment.values().chain(&arguments).chain(options) {
+        check_placeholders(text, ports).map_err(invalid)?;
     }
     Ok(Run {
         runtime,
-        arguments: written.args.into_iter().map(|line| line.0).collect(),
+        arguments,
         environment,
         env_file: written.env_file.map(|path| path.0),
         credentials: written.credentials.into_iter().map(|(id, path)| (id, path.0)).collect(),
@@ -63,19 +81,31 @@ fn docker(written: &mut written::Run, image: ImageRef) -> Result<Runtime, Proble
         [
             ("working_directory", span(written.working_directory.as_ref())),
             ("state_directory", span(written.state_directory.as_ref())),
+            ("changed_program", span(written.changed_program.as_ref())),
         ],
     )?;
-    let container_port = written.container_port.take().ok_or_else(|| {
-        Problem::somewhere(
-            "cannot run an image without container_port: the port that the app listens on in its container",
-        )
-    })?;
+    let options = texts(written.docker_options.take(), |option| option.0);
     Ok(Runtime::Docker(Docker {
         image,
-        container_port: container_port.get_ref().0,
+        container_port: container_port(written.container_port.take(), &options)?,
         volumes: texts(written.volumes.take(), |volume| volume.0),
-        options: texts(written.docker_options.take(), |option| option.0),
+        options,
     }))
+}
+
+/// With the host's network both colors would have the same port.
+fn container_port(written: Option<Spanned<PortNumber>>, options: &[String]) -> Result<Option<Port>, Problem> {
+    let has_hosts_network = options.iter().any(|option| HOSTS_NETWORK.contains(&option.as_str()));
+    match written {
+        Some(port) if has_hosts_network => Err(Problem::at(
+            port.span(),
+            "cannot use container_port with --network=host: the app listens on its color's own port, which PORT and {port} say",
+        )),
+        None if !has_hosts_network => Err(Problem::somewhere(
+            "cannot run an image without container_port: the port that the app listens on in its container",
+        )),
+        written => Ok(written.map(|port| port.get_ref().0)),
+    }
 }
 
 fn program(written: &mut written::Run, exec: Spanned<AbsolutePath>) -> Result<Runtime, Problem> {
@@ -93,6 +123,7 @@ fn program(written: &mut written::Run, exec: Spanned<AbsolutePath>) -> Result<Ru
     Ok(Runtime::Program(Program {
         path,
         working_directory: written.working_directory.take().map(|path| path.into_inner().0),
+        on_change: written.changed_program.take().map(Spanned::into_inner),
         state_directory: written.state_directory.take().is_some_and(Spanned::into_inner),
     }))
 }

@@ -89,6 +89,7 @@ fn a_program_of_the_host() {
                 working_directory: Some(
                     "/srv",
                 ),
+                on_change: None,
                 state_directory: true,
             },
         ),
@@ -224,7 +225,7 @@ fn containers_refused() {
     5:9 cannot use "BGCTL_X" as the name of an environment variable: bgctl sets PORT and the names that start with BGCTL_ itself
     5:9 cannot use "A-B" as the name of an environment variable: it must be letters, digits and _, and not start with a digit
     5:13 cannot use this value: it must be a string
-    5:13 cannot use this text: it must be one line, and has '\0'
+    5:13 cannot use this text: it has '\0'
     5:12 cannot use "shop.env" as a path: it must start with /
     5:17 cannot use "a/b" as the id of a credential: it must be letters, digits and ._-, and not start with a dot
     5:21 cannot use "x" as a path: it must start with /
@@ -321,10 +322,10 @@ fn health_checks_refused() {
     6:8 cannot use "health" as the path of the health check: it must start with /
     6:8 cannot use "/a b" as the path of the health check: ' ' has no place in it, write it as %XX
     6:8 cannot use "/\"" as the path of the health check: '"' has no place in it, write it as %XX
-    7:7 cannot use more than one check: give one of path, tcp and command
-    7:11 cannot use more than one check: give one of path, tcp and command
-    6:7 cannot do without a check: give path, command or tcp = true
-    6:10 cannot use expect without path: only an HTTP check has a status
+    7:7 cannot use more than one check: give one of path, tcp, command and image
+    7:11 cannot use more than one check: give one of path, tcp, command and image
+    6:7 cannot do without a check: give path, command, or tcp or image = true
+    6:10 cannot use expect without path: only an HTTP check has a request and a status
     7:10 cannot use "99" as an HTTP status: it must be 100 to 599
     7:10 cannot use "600" as an HTTP status: it must be 100 to 599
     6:11 cannot use this as a command: it must be a list, with the absolute path of a program first

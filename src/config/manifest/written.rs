@@ -9,9 +9,12 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use crate::config::value::{
-    AbsolutePath, DockerOption, HealthPath, Line, PortNumber, ServiceLine, Size, Status, Time, Volume,
+    AbsolutePath, DockerOption, HeaderName, HeaderValue, HealthPath, HostHeader, Line, PortNumber, ServiceLine, Size,
+    Status, Text, Time, Volume,
 };
-use crate::model::{AppName, CredentialId, EnvName, ImageRef, Listen, Network, PathPrefix, Protocol, ServerName};
+use crate::model::{
+    AppName, CredentialId, EnvName, ImageRef, Listen, Network, OnChange, PathPrefix, PortName, Protocol, ServerName,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
@@ -40,11 +43,12 @@ pub(super) struct Run {
     pub(super) docker_options: Option<Spanned<Vec<DockerOption>>>,
     pub(super) exec: Option<Spanned<AbsolutePath>>,
     pub(super) working_directory: Option<Spanned<AbsolutePath>>,
+    pub(super) changed_program: Option<Spanned<OnChange>>,
     pub(super) state_directory: Option<Spanned<bool>>,
     #[serde(default)]
     pub(super) args: Vec<Line>,
     #[serde(default)]
-    pub(super) env: BTreeMap<EnvName, Line>,
+    pub(super) env: BTreeMap<EnvName, Text>,
     pub(super) env_file: Option<AbsolutePath>,
     #[serde(default)]
     pub(super) credentials: BTreeMap<CredentialId, AbsolutePath>,
@@ -60,7 +64,16 @@ pub(super) struct Ports {
     pub(super) blue: Option<Spanned<PortNumber>>,
     pub(super) green: Option<Spanned<PortNumber>>,
     #[serde(default)]
+    pub(super) extra: BTreeMap<PortName, ExtraPort>,
+    #[serde(default)]
     pub(super) allow_privileged: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table, as in { blue = 9101, green = 9102 }")]
+pub(super) struct ExtraPort {
+    pub(super) blue: Spanned<PortNumber>,
+    pub(super) green: Spanned<PortNumber>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,7 +81,10 @@ pub(super) struct Ports {
 pub(super) struct Health {
     pub(super) path: Option<Spanned<HealthPath>>,
     pub(super) expect: Option<Spanned<Status>>,
+    pub(super) host: Option<Spanned<HostHeader>>,
+    pub(super) headers: Option<Spanned<BTreeMap<HeaderName, HeaderValue>>>,
     pub(super) tcp: Option<Spanned<bool>>,
+    pub(super) image: Option<Spanned<bool>>,
     pub(super) command: Option<Spanned<Vec<Line>>>,
     pub(super) interval: Option<Spanned<Time>>,
     pub(super) timeout: Option<Spanned<Time>>,

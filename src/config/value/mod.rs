@@ -8,7 +8,9 @@ mod text;
 pub(super) use docker::{DockerOption, Volume};
 pub(super) use host::{Endpoint, KeyPrefix, ServiceName};
 pub(super) use quantity::{PortNumber, Size, Status, Time};
-pub(super) use text::{AbsolutePath, HealthPath, Line, ServiceLine};
+pub(super) use text::{
+    AbsolutePath, HeaderName, HeaderValue, HealthPath, HostHeader, Line, ServiceLine, Text, is_of_text,
+};
 
 /// Declares a type that is read from a `$from` by `$parse`.
 macro_rules! value {

@@ -3,11 +3,15 @@
 use camino::Utf8PathBuf;
 
 use super::value;
-use crate::model::{Invalid, check_health_path, check_path};
+use crate::model::{Invalid, check_header_name, check_header_value, check_health_path, check_host, check_path};
 
 value!(
     /// One line of text, without control characters.
     Line(String), String, parse_line
+);
+value!(
+    /// Text of one line or more, without other control characters.
+    Text(String), String, parse_text
 );
 value!(
     /// A path from `/` on, of characters that need no quoting in a systemd unit or an nginx site.
@@ -16,6 +20,18 @@ value!(
 value!(
     /// The path of a health check.
     HealthPath(String), String, parse_health_path
+);
+value!(
+    /// What a request has as `Host`.
+    HostHeader(String), String, |text: String| check_host(&text).map(|()| text)
+);
+value!(
+    /// The name of a header.
+    HeaderName(String), String, |text: String| check_header_name(&text).map(|()| text)
+);
+value!(
+    /// The value of a header.
+    HeaderValue(String), String, |text: String| check_header_value(&text).map(|()| text)
 );
 value!(
     /// A line for `[Service]`.
@@ -29,6 +45,18 @@ fn parse_line(text: String) -> Result<String, Invalid> {
         ))),
         None => Ok(text),
     }
+}
+
+fn parse_text(text: String) -> Result<String, Invalid> {
+    match text.chars().find(|c| c.is_control() && !is_of_text(*c)) {
+        Some(odd) => Err(Invalid::new(format!("cannot use this text: it has {odd:?}"))),
+        None => Ok(text),
+    }
+}
+
+/// Whether a control character may be in a text of several lines.
+pub(in crate::config) fn is_of_text(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r')
 }
 
 fn parse_path(text: String) -> Result<Utf8PathBuf, Invalid> {

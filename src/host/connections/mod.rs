@@ -7,6 +7,7 @@
 //! that keeps its connection) are reported, and not waited for.
 
 mod diag;
+mod listening;
 mod owners;
 mod table;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use eyre::WrapErr as _;
 use procfs::net::TcpNetEntry;
 
+pub use self::listening::Listening;
 use self::owners::Owners;
 use super::process;
 use crate::model::Port;
@@ -27,8 +29,6 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The process id of systemd.
 const SYSTEMD: u32 = 1;
-/// How the name of a unit's control group ends.
-const UNIT: &str = ".service";
 
 /// How a drain ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,13 +151,9 @@ pub fn other_listener(port: Port, main: u32) -> eyre::Result<Option<(u32, String
     if process::sockets(main).any(|inode| answering.contains(&inode)) {
         return Ok(None);
     }
-    let Some(mut group) = process::control_group(main) else {
+    let Some(group) = process::unit_group(main) else {
         return Ok(None);
     };
-    // A program to which its group was delegated has groups of its own below the unit's.
-    if let Some(end) = group.find(UNIT) {
-        group.truncate(end + UNIT.len());
-    }
     // What listens for a socket unit is systemd.
     let is_ours =
         |owner: u32| owner == SYSTEMD || process::control_group(owner).is_none_or(|other| other.starts_with(&group));

@@ -117,6 +117,12 @@ impl UnitState {
         })
     }
 
+    /// Whether its last stop had to kill it, since it did not end by itself: by systemd, or by the engine of its container, of which
+    /// the client says so (128 and SIGKILL).
+    pub fn was_killed_to_stop(&self) -> bool {
+        self.result == "timeout" || (self.result == "exit-code" && self.main_exit == Some(MainExit::Status(137)))
+    }
+
     /// Why the last run did not end well, as the end of a sentence; none where it did, or none is over.
     pub fn failure(&self) -> Option<String> {
         if self.result == "success" {

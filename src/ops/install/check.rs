@@ -70,7 +70,7 @@ fn check_files_of(app: &App) -> Result<(), Error> {
 fn check_control_port(app: &App, control_port: Port) -> Result<(), Error> {
     let color = Color::BOTH
         .into_iter()
-        .find(|color| *app.ports.get(*color) == control_port);
+        .find(|color| app.ports_of(*color).any(|port| port == control_port));
     let listen = app
         .site
         .listen
@@ -98,10 +98,11 @@ fn check_other_apps(app: &App, layout: &Layout) -> Result<(), Error> {
                 continue;
             }
         };
-        for port in [app.ports.blue, app.ports.green] {
-            if port == other.ports.blue || port == other.ports.green {
+        let theirs: Vec<_> = Color::BOTH.iter().flat_map(|color| other.ports_of(*color)).collect();
+        for port in Color::BOTH.iter().flat_map(|color| app.ports_of(*color)) {
+            if theirs.contains(&port) {
                 let message = format!("cannot use port {port} for {}: it belongs to {}", app.name, other.name);
-                return Err(Error::refused(message, "give [ports] blue and green other numbers"));
+                return Err(Error::refused(message, "give [ports] other numbers"));
             }
         }
         if let Some(address) = differs(&app.site.listen, &other.site.listen) {
@@ -212,23 +213,25 @@ fn check_state_directory(app: &App, layout: &Layout) -> Result<(), Error> {
 }
 
 async fn check_port(app: &App, color: Color, systemd: &Systemd) -> Result<(), Error> {
-    let port: Port = *app.ports.get(color);
-    let unit = UnitName::instance(&app.name, port);
+    let unit = UnitName::instance(&app.name, *app.ports.get(color));
     if !systemd.active_state(&unit).await?.is_down() {
         return Ok(());
     }
-    let Some(listener) = connections::listener(port)? else {
-        return Ok(());
-    };
-    let who = listener
-        .process
-        .map_or("a process".to_owned(), |(pid, name)| format!("{name} (process {pid})"));
-    let message = format!(
-        "cannot use port {port} for {color}: {who} listens on {}",
-        listener.address
-    );
-    Err(Error::refused(
-        message,
-        format!("stop it, or give [ports] {color} another number"),
-    ))
+    for port in app.ports_of(color) {
+        let Some(listener) = connections::listener(port)? else {
+            continue;
+        };
+        let who = listener
+            .process
+            .map_or("a process".to_owned(), |(pid, name)| format!("{name} (process {pid})"));
+        let message = format!(
+            "cannot use port {port} for {color}: {who} listens on {}",
+            listener.address
+        );
+        return Err(Error::refused(
+            message,
+            format!("stop it, or give {color} another number in [ports]"),
+        ));
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Installing and uninstalling an app: what is written, what has to hold before, and in which order it is done.
 
 mod check;
+mod ports;
 mod put;
 mod remove;
 mod rendered;
@@ -129,6 +130,7 @@ impl<'a> Install<'a> {
             known::remember(layout, &settings.store, name, &stored);
         }
         let mut warnings = visitors::warnings(&self.app, settings, layout, &systemd).await;
+        warnings.extend(ports::warning(&self.app));
         let holes = holes::known(&settings.nginx, &self.app.site).await.into_iter();
         warnings.extend(holes.map(|warning| Warning {
             warning,

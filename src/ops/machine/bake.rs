@@ -5,7 +5,6 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::engine::Effects as _;
-use crate::host::probe;
 use crate::host::systemd::UnitState;
 use crate::journal::Baseline;
 use crate::model::{ActiveState, Color, HealthCheck};
@@ -86,7 +85,11 @@ impl Machine {
         if let Some(why) = is_down(&state, baseline) {
             return Ok(Look::Down(eyre::eyre!("{unit} did not stay up: {why}")));
         }
-        let answer = probe::once(&health.check, self.port(color), health.timeout).await;
+        let answer = self
+            .running(color, health)
+            .await
+            .once(&health.check, health.timeout)
+            .await;
         Ok(match answer {
             Ok(()) => Look::Healthy,
             Err(answer) => Look::Unhealthy(eyre::eyre!("its health check failed: {answer}")),

@@ -18,6 +18,7 @@ use crate::model::{
 };
 use crate::ops::install::{Change, Files, NotOurs, not_ours};
 use crate::ops::installed::is_edited;
+use crate::ops::program;
 use crate::proxy::nginx::{self, route};
 use crate::render;
 use crate::runtime::docker::Docker;
@@ -151,6 +152,10 @@ impl Machine {
             state: state.active,
             unit_file: self.systemd.unit_file(&unit).await?,
             pinned: self.pin_fact(color)?,
+            changed: self
+                .pinned_release(color)
+                .ok()
+                .and_then(|release| program::changed(&release).ok()?),
             running: running(&state),
             container: self
                 .container_fact(color, state.active)

@@ -3,6 +3,7 @@
 mod bake;
 mod cursor;
 mod facts;
+mod instances;
 mod lease;
 mod logs;
 mod repair;
@@ -18,17 +19,16 @@ use camino::Utf8PathBuf;
 use crate::engine::{Effects, StepError};
 use crate::journal::{Baseline, Entry, Event};
 use crate::model::{
-    ActiveState, App, ByColor, Color, Cursor, HealthCheck, Hinted, InstanceState, Known, Lease, Observed, Port,
-    Release, ReleaseId, Revision, Runtime, Settings, StateError, Stored, UnitName,
+    App, ByColor, Color, Cursor, Known, Lease, Observed, Port, Release, ReleaseId, Revision, Settings, StateError,
+    Stored, UnitName,
 };
 use crate::plan::{Plan, Step};
 use crate::store::{LeaseError, Store};
 
 use crate::host::layout::Layout;
-use crate::host::systemd::{self, Systemd};
-use crate::host::{identity, probe, tell};
+use crate::host::systemd::Systemd;
+use crate::host::{identity, tell};
 use crate::proxy::nginx::route;
-use crate::runtime::docker::Docker;
 use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
 use crate::state::{known, pins};
@@ -177,11 +177,6 @@ impl Machine {
         *self.app.ports.get(color)
     }
 
-    /// The name of a color's container.
-    fn container(&self, color: Color) -> String {
-        format!("{}-{}", self.app.name, self.port(color))
-    }
-
     fn routes(&self) -> Utf8PathBuf {
         self.layout.route_dir(&self.app.name)
     }
@@ -202,107 +197,12 @@ impl Machine {
         Ok(self.releases().read(&id)?)
     }
 
-    async fn instance(&self, color: Color) -> eyre::Result<InstanceState> {
-        let unit = self.unit(color);
-        let (state, enabled) = tokio::try_join!(self.systemd.active_state(&unit), self.systemd.is_enabled(&unit))?;
-        Ok(InstanceState {
-            state,
-            enabled,
-            pinned: self.pinned(color)?,
-        })
-    }
-
     fn pin(&self, color: Color, release: Option<&ReleaseId>) -> eyre::Result<()> {
         let (layout, name) = (&self.layout, &self.app.name);
         let Some(id) = release else {
             return pins::unpin(layout, name, self.port(color));
         };
         pins::pin(layout, &self.app, color, &self.releases().read(id)?)
-    }
-
-    async fn start(&self, color: Color, health: &HealthCheck) -> eyre::Result<()> {
-        let unit = self.unit(color);
-        let was_up = self.systemd.active_state(&unit).await? == ActiveState::Active;
-        let began = Instant::now();
-        let started = async {
-            // systemd takes the description while it starts the unit.
-            let start = self.systemd.start(&unit, health.deadline + systemd::JOB_MARGIN);
-            let ((), started) = tokio::join!(self.describe(color), start);
-            started?;
-            // systemd leaves alone what runs, and what runs may hang; and a unit that somebody adapted may have no gate.
-            let mut health = health.clone();
-            if !was_up {
-                health.healthy_for = Duration::ZERO;
-            }
-            probe::wait(&health, self.port(color), began, |status| self.announce(status)).await?;
-            // What answered may be somebody else, who has the port that this one would need.
-            let state = self.systemd.active_state(&unit).await?;
-            if state.is_down() || state == ActiveState::Activating {
-                let port = self.port(color);
-                let message = format!(
-                    "cannot start {unit}: it is {state}; what answered on port {port} was another process, or ended since"
-                );
-                return Err(Hinted::new(message, format!("`ss -ltnp sport = :{port}` tells who has the port")).into());
-            }
-            eyre::Ok(())
-        };
-        match started.await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(logs::attach(error, &self.systemd, &unit, LOG_LINES).await),
-        }
-    }
-
-    /// Says in `systemctl status` what runs in a color, and as what. No switch fails for not being able to say so.
-    async fn describe(&self, color: Color) {
-        if let Err(error) = self.try_describe(color).await {
-            tracing::warn!("{error:#}");
-        }
-    }
-
-    /// The same, but for a color that is down, of which `systemctl status` then tells nothing.
-    async fn describe_if_up(&self, color: Color) {
-        match self.systemd.active_state(&self.unit(color)).await {
-            Ok(state) if state.is_down() => {}
-            _ => self.describe(color).await,
-        }
-    }
-
-    async fn try_describe(&self, color: Color) -> eyre::Result<()> {
-        let release = self.pinned(color)?;
-        let is_active = route::require(&self.routes())?.serves(color);
-        let role = if is_active { "active" } else { "idle" };
-        let release = release.as_ref().map_or("no release", ReleaseId::as_str);
-        let text = format!("{} {color} ({role}): {release}", self.app.name);
-        self.systemd.describe(&self.unit(color), &text).await
-    }
-
-    async fn stop(&self, color: Color, timeout: Duration) -> eyre::Result<()> {
-        let unit = self.unit(color);
-        if route::require(&self.routes())?.serves(color) {
-            eyre::bail!("cannot stop {unit}: nginx sends requests to it");
-        }
-        self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;
-        self.systemd.reset_failed(&unit).await?;
-        self.require_no_container(color).await
-    }
-
-    /// The unit is only the client of the engine: a container whose process does not end outlives it.
-    async fn require_no_container(&self, color: Color) -> eyre::Result<()> {
-        let Runtime::Docker(_) = self.app.run.runtime else {
-            return Ok(());
-        };
-        // An engine that is down runs none of its own accord, and cannot be asked.
-        let Ok(docker) = Docker::connect(&self.settings.docker.socket).await else {
-            return Ok(());
-        };
-        let name = self.container(color);
-        if !docker.is_running(&name).await? {
-            return Ok(());
-        }
-        let message = format!("cannot stop {}: its container {name} still runs", self.unit(color));
-        let hint =
-            format!("`docker kill {name}` ends it; where it does not, `docker top {name}` tells what does not end");
-        Err(Hinted::new(message, hint).into())
     }
 
     async fn try_perform(
@@ -313,8 +213,8 @@ impl Machine {
     ) -> Result<Option<String>, StepError> {
         match step {
             Step::Pin { color, release } => self.pin(*color, release.as_ref())?,
-            Step::Start { color, health } => self.start(*color, health).await?,
-            Step::Stop { color, timeout } => self.stop(*color, *timeout).await?,
+            Step::Start { color, health } => return Ok(self.start_release(*color, health).await?),
+            Step::Stop { color, timeout } => return Ok(self.stop(*color, *timeout).await?),
             Step::Verify {
                 color,
                 release,

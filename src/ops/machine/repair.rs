@@ -7,7 +7,6 @@ use eyre::WrapErr as _;
 use crate::drift::{CursorFact, Facts, Pin, Repair};
 use crate::engine::Effects as _;
 use crate::files;
-use crate::host::probe;
 use crate::host::systemd::JOB_MARGIN;
 use crate::model::{Artifact, Color, Cursor, Hinted, ReleaseId, ResolvedImage, Stored, UnitName};
 use crate::ops::install::{self, Files, Put};
@@ -50,7 +49,13 @@ impl Machine {
                 self.systemd.read_links().await?;
             }
             Repair::Drain(color, timeout) => return Ok(self.drain(*color, *timeout).await?.into_iter().collect()),
-            Repair::Stop(color) => self.stop(*color, self.app.run.stop_timeout).await?,
+            Repair::Stop(color) => {
+                return Ok(self
+                    .stop(*color, self.app.run.stop_timeout)
+                    .await?
+                    .into_iter()
+                    .collect());
+            }
         }
         Ok(Vec::new())
     }
@@ -108,7 +113,8 @@ impl Machine {
             let began = Instant::now();
             let started = async {
                 self.systemd.start(&unit, health.deadline + JOB_MARGIN).await?;
-                probe::wait(&health, self.port(color), began, |status| self.announce(status)).await
+                let instance = self.running(color, &health).await;
+                instance.wait(&health, began, |status| self.announce(status)).await
             };
             return match started.await {
                 Ok(_) => Ok(()),

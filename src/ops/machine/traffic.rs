@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Effects as _;
 use crate::host::connections;
-use crate::model::{Color, Route};
+use crate::model::{Check, Color, Route};
 use crate::plan::Expected;
 use crate::proxy::nginx::{self, Nginx, Way, old, route};
 
@@ -52,6 +52,11 @@ impl Machine {
             return Ok(());
         };
         let port = self.port(color).get();
+        let host = match &self.app.health.check {
+            Check::Http(http) => http.host.as_ref().map(|host| format!(" (Host: {host})")),
+            Check::Tcp | Check::Image | Check::Command { .. } => None,
+        };
+        let host = host.unwrap_or_default();
         for way in Way::BOTH {
             let answer = nginx::health(app, control_port, way, timeout).await?;
             if answer.port != Some(port) {
@@ -59,10 +64,8 @@ impl Machine {
                 eyre::bail!("nginx asks {by} for requests {way}, and {color} is port {port}");
             }
             if answer.status != status {
-                eyre::bail!(
-                    "its health check through nginx answers {}, and {status} is expected",
-                    answer.status
-                );
+                let said = &answer.said;
+                eyre::bail!("its health check through nginx answers {said}, and {status} is expected{host}");
             }
         }
         Ok(())

@@ -16,17 +16,25 @@ pub async fn run(
     commands: &[String],
     timeout: Duration,
 ) -> eyre::Result<()> {
-    let port = app.ports.get(color);
+    let port = app.ports.get(color).to_string();
+    let always = [
+        ("PORT", port.clone()),
+        ("BGCTL_APP", app.name.to_string()),
+        ("BGCTL_COLOR", color.to_string()),
+        ("BGCTL_PORT", port),
+        ("BGCTL_RELEASE", release.to_string()),
+    ];
+    let always = always.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    let extra = app.extra_ports.iter();
+    let extra = extra.map(|(name, ports)| (name.as_variable(), ports.get(color).to_string()));
+    let environment: Vec<_> = always.chain(extra).collect();
     for line in commands {
-        Command::shell(line, timeout)
-            .env("PORT", port.to_string())
-            .env("BGCTL_APP", app.name.as_str())
-            .env("BGCTL_COLOR", color.as_str())
-            .env("BGCTL_PORT", port.to_string())
-            .env("BGCTL_RELEASE", release.as_str())
-            .run()
-            .await
-            .wrap_err_with(|| format!("cannot verify {color}"))?;
+        let command = environment
+            .iter()
+            .fold(Command::shell(line, timeout), |command, (name, value)| {
+                command.env(name, value)
+            });
+        command.run().await.wrap_err_with(|| format!("cannot verify {color}"))?;
     }
     Ok(())
 }

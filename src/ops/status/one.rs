@@ -6,7 +6,6 @@ mod tests;
 use serde::Serialize;
 
 use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact};
-use crate::host::probe;
 use crate::host::systemd::UnitState;
 use crate::journal::StepState;
 use crate::model::{
@@ -16,6 +15,7 @@ use crate::model::{
 use crate::ops::Error;
 use crate::ops::context::Context;
 use crate::ops::install::Files;
+use crate::ops::instance::Instance;
 use crate::ops::machine::Look;
 use crate::ops::visitors::{self, Warning};
 use crate::runtime::docker::Docker;
@@ -204,7 +204,9 @@ async fn gather_color(
     let port = *app.ports.get(color);
     let is_up = state.active == ActiveState::Active;
     let tried = if is_up {
-        Some(probe::once(&app.health.check, port, app.health.timeout).await)
+        let (socket, inside) = (&settings.docker.socket, app.run.runtime.inside(port));
+        let instance = Instance::of(socket, &app.name, port, inside, &app.health).await;
+        Some(instance.once(&app.health.check, app.health.timeout).await)
     } else {
         None
     };

@@ -51,10 +51,12 @@ impl std::fmt::Display for Way {
 }
 
 /// What an app answered through nginx.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// The status of its answer, or of nginx's own where it got none.
     pub status: u16,
+    /// That, and what it says first.
+    pub said: String,
     /// The port that nginx asked; none where it asked none.
     pub port: Option<u16>,
 }
@@ -100,6 +102,7 @@ pub async fn health(app: &AppName, control_port: Port, way: Way, timeout: Durati
         let upstream = header(&answer, "x-bgctl-upstream").unwrap_or_default();
         eyre::Ok(Health {
             status: answer.status.as_u16(),
+            said: answer.said(),
             port: upstream.parse::<SocketAddr>().ok().map(|address| address.port()),
         })
     };
@@ -160,7 +163,7 @@ async fn get(app: &AppName, control_port: Port, path: &str, timeout: Duration) -
 
 async fn request(control_port: Port, host: &str, path: &str) -> eyre::Result<Answer> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, control_port.get())).await?;
-    http::get(stream, host, path).await
+    http::get(stream, host, path, []).await
 }
 
 async fn within<T>(timeout: Duration, answer: impl Future<Output = eyre::Result<T>>) -> eyre::Result<T> {

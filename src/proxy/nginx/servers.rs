@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use camino::Utf8Path;
 
 use super::dump::{self, Directive};
-use crate::model::Site;
+use crate::model::{ServerName, Site};
 
 /// Visitors of a site that another one answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) fn taken(dump: &str, file: &Utf8Path, site: &Site) -> Vec<Taken> {
         })
         .map(|(address, _)| *address)
         .collect();
-    let name = site.host();
+    let name = visitors_name(site);
     let concerned = addresses.iter().filter(|(address, _)| {
         let is_of = |own: &SocketAddr| own.port() == address.port() && (own == *address || own.ip().is_unspecified());
         own.iter().any(is_of)
@@ -115,6 +115,14 @@ fn socket_address(text: &str) -> Option<SocketAddr> {
         None => ip.parse::<Ipv4Addr>().ok()?.into(),
     };
     Some((ip, port).into())
+}
+
+/// A name that visitors of the site may ask for: its first, with something in the place of a `*`; `localhost` where it has none.
+fn visitors_name(site: &Site) -> String {
+    match site.server_names.first().map(ServerName::as_str) {
+        None | Some("_") => "localhost".to_owned(),
+        Some(name) => name.trim_start_matches('.').replace('*', "bgctl"),
+    }
 }
 
 /// The server block that answers for a name; regular expressions are taken for names that nobody asks for.

@@ -2,6 +2,7 @@
 //!
 //! Containers are run by units, not by this module.
 
+mod container;
 mod credentials;
 mod explain;
 mod names;
@@ -12,20 +13,18 @@ use bollard::errors::Error;
 use bollard::models::{CreateImageInfo, ImageInspect};
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
-    StatsOptionsBuilder, TagImageOptionsBuilder,
+    TagImageOptionsBuilder,
 };
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 use futures_util::StreamExt as _;
 
+pub use self::container::Container;
 pub use self::explain::start_hint;
 use crate::model::{AppName, Digest, Hint as _, Hinted, ImageRef, ReleaseId, ResolvedImage};
 
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
 const TIMEOUT: u64 = 120;
-
-/// The time between two looks at a container.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// A line of a pull's progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,18 +97,6 @@ impl Docker {
         }
     }
 
-    /// Waits until `container` runs. Fails where the engine cannot tell.
-    pub async fn runs(&self, container: &str) -> eyre::Result<()> {
-        loop {
-            match self.engine.inspect_container(container, None).await {
-                Ok(found) if found.state.as_ref().and_then(|state| state.running) == Some(true) => return Ok(()),
-                Ok(_) | Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
-                Err(error) => return Err(error).wrap_err_with(|| format!("cannot look at container {container}")),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
     /// Whether `container` runs; false where there is none.
     pub async fn is_running(&self, container: &str) -> eyre::Result<bool> {
         // A list: to inspect a container that the engine fails to stop waits for that.
@@ -125,7 +112,7 @@ impl Docker {
         Ok(self.inspect(image.as_str()).await?.is_some())
     }
 
-    /// Gives the images of an app's `releases` a tag each, `bgctl/APP:RELEASE`, so that `docker image prune` leaves them, and
+    /// Gives the images of an app's `releases`, the last one last, a tag each, `bgctl/APP:RELEASE`, so that `docker image prune` leaves them, and
     /// takes away those of other releases. One that is not on this host is left out.
     pub async fn keep(&self, app: &AppName, releases: &[(&ReleaseId, &ResolvedImage)]) -> eyre::Result<()> {
         let repository = format!("bgctl/{app}");
@@ -149,7 +136,10 @@ impl Docker {
                 .await;
             removed.wrap_err_with(|| format!("cannot remove the tag {repository}:{tag}"))?;
         }
-        for (id, image) in releases.iter().filter(|(id, _)| !own.contains(&id.as_str())) {
+        // The last one may be made anew under the name of one that never served.
+        let last = releases.last().map(|(id, _)| *id);
+        let is_tagged = |id: &ReleaseId| own.contains(&id.as_str()) && last != Some(id);
+        for (id, image) in releases.iter().filter(|(id, _)| !is_tagged(id)) {
             let options = TagImageOptionsBuilder::default()
                 .repo(&repository)
                 .tag(id.as_str())
@@ -160,26 +150,6 @@ impl Docker {
             }
         }
         Ok(())
-    }
-
-    /// The memory that a container uses, bytes, as `docker stats` counts it: without the page cache that can be dropped.
-    /// None where there is no such container, or it does not run.
-    pub async fn memory(&self, container: &str) -> eyre::Result<Option<u64>> {
-        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
-        let mut answers = std::pin::pin!(self.engine.stats(container, Some(options)));
-        let stats = match answers.next().await {
-            None | Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => return Ok(None),
-            Some(stats) => stats.wrap_err_with(|| format!("cannot read the memory of container {container}"))?,
-        };
-        let memory = stats.memory_stats.unwrap_or_default();
-        let details = memory.stats.unwrap_or_default();
-        // cgroup v2 and v1 have different names for it.
-        let cache = details
-            .get("inactive_file")
-            .or_else(|| details.get("total_inactive_file"));
-        Ok(memory
-            .usage
-            .map(|usage| usage.saturating_sub(cache.copied().unwrap_or_default())))
     }
 
     async fn local(&self, reference: &ImageRef, id: &Digest) -> eyre::Result<ResolvedImage> {

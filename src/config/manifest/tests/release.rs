@@ -44,7 +44,10 @@ fn a_release_takes_the_settings_of_its_app() {
         (reference.as_str(), *memory, *credentials),
         ("shop:2", Some(64 << 20), true)
     );
-    let program = Resolved::Program("/opt/shop".into());
+    let program = Resolved::Program {
+        path: "/opt/shop".into(),
+        file: None,
+    };
     let made = release(EXEC, program.clone()).unwrap();
     assert_eq!(made.artifact.to_string(), "/opt/shop");
     assert!(release(EXEC, image).is_err());
