@@ -397,7 +397,7 @@ async fn systemd(job: Job) -> (Systemd, Shared, Connection) {
 }
 
 #[tokio::test]
-async fn a_job_that_is_done() {
+async fn job_that_is_done() {
     let (systemd, shared, _fake) = systemd(Job::Ends("done")).await;
     systemd.start(&unit("shop"), LONG).await.unwrap();
     systemd.start(&unit("shop"), LONG).await.unwrap();
@@ -410,7 +410,7 @@ async fn a_job_that_is_done() {
 }
 
 #[tokio::test]
-async fn a_job_that_failed_says_why() {
+async fn job_that_failed_says_why() {
     for result in ["failed", "timeout", "canceled", "dependency", "skipped"] {
         let (systemd, shared, _fake) = systemd(Job::Ends(result)).await;
         shared.lock().unwrap().active = "failed";
@@ -430,7 +430,7 @@ async fn a_job_that_failed_says_why() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_done_and_did_nothing() {
+async fn job_that_is_done_and_did_nothing() {
     let (systemd, shared, _fake) = systemd(Job::Ends("done")).await;
     shared.lock().unwrap().active = "inactive";
     let error = systemd.start(&unit("shop"), LONG).await.unwrap_err().to_string();
@@ -438,7 +438,7 @@ async fn a_job_that_is_done_and_did_nothing() {
 }
 
 #[tokio::test]
-async fn a_relaunch_is_one_job_and_may_end_with_a_unit_that_is_down() {
+async fn relaunch_is_one_job_and_may_end_with_a_unit_that_is_down() {
     let (systemd, shared, _fake) = systemd(Job::Ends("done")).await;
     shared.lock().unwrap().active = "inactive";
     systemd.relaunch(&unit("shop"), LONG).await.unwrap();
@@ -449,7 +449,7 @@ async fn a_relaunch_is_one_job_and_may_end_with_a_unit_that_is_down() {
 }
 
 #[tokio::test]
-async fn a_bus_that_is_gone_is_seen_by_who_waits_for_a_job() {
+async fn bus_that_is_gone_is_seen_by_who_waits_for_a_job() {
     let (systemd, _, fake) = systemd(Job::Hangs).await;
     assert!(!systemd.is_cut_off());
     let (unit, gone) = (unit("shop"), async {
@@ -461,7 +461,7 @@ async fn a_bus_that_is_gone_is_seen_by_who_waits_for_a_job() {
 }
 
 #[tokio::test]
-async fn a_signal_before_the_answer_is_heard() {
+async fn signal_before_the_answer_is_heard() {
     let (systemd, _, _fake) = systemd(Job::EndsBeforeTheAnswer).await;
     let began = Instant::now();
     systemd.start(&unit("shop"), LONG).await.unwrap();
@@ -488,7 +488,7 @@ async fn without_a_signal_the_job_is_looked_at() {
 }
 
 #[tokio::test]
-async fn a_job_has_its_time() {
+async fn job_has_its_time() {
     let (systemd, _, _fake) = systemd(Job::Hangs).await;
     let error = systemd
         .start(&unit("shop"), Duration::from_millis(700))
@@ -499,7 +499,7 @@ async fn a_job_has_its_time() {
 }
 
 #[tokio::test]
-async fn a_unit_that_does_not_exist() {
+async fn unit_that_does_not_exist() {
     let (systemd, _, _fake) = systemd(Job::NoSuchUnit).await;
     let error = systemd.start(&unit("shop"), LONG).await.unwrap_err();
     assert_eq!(
@@ -512,7 +512,7 @@ async fn a_unit_that_does_not_exist() {
 }
 
 #[tokio::test]
-async fn a_caller_that_may_not() {
+async fn caller_that_may_not() {
     let (systemd, _, _fake) = systemd(Job::Denied).await;
     let error = systemd.start(&unit("shop"), LONG).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot start shop@9002.service: Permission denied");
@@ -520,7 +520,7 @@ async fn a_caller_that_may_not() {
 }
 
 #[tokio::test]
-async fn a_start_that_waits_is_taken_back_by_a_stop() {
+async fn start_that_waits_is_taken_back_by_a_stop() {
     let (systemd, shared, _fake) = systemd(Job::Ends("done")).await;
     shared.lock().unwrap().active = "inactive";
     systemd.stop(&unit("shop"), LONG).await.unwrap();
@@ -587,7 +587,7 @@ async fn whoever_is_subscribed_already_hears_how_a_job_ends() {
 }
 
 #[tokio::test]
-async fn a_reload_that_is_refused_for_now_is_asked_for_again() {
+async fn reload_that_is_refused_for_now_is_asked_for_again() {
     let (systemd, shared, _fake) = systemd(Job::Hangs).await;
     shared.lock().unwrap().limited = 2;
     systemd.daemon_reload().await.unwrap();

@@ -18,7 +18,7 @@ const NO_BUS: (&str, &str) = ("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent
 const NOBODY: u32 = 65534;
 
 #[test]
-fn the_manual_is_true() {
+fn manual_is_true() {
     trycmd::TestCases::new()
         .case("tests/cli/help.md")
         .case("tests/cli/usage.md")
@@ -96,7 +96,7 @@ fn what_changes_the_host_is_for_root() {
 }
 
 #[test]
-fn an_app_that_is_not_installed_is_refused() {
+fn app_that_is_not_installed_is_refused() {
     if !is_root() {
         return;
     }
@@ -139,7 +139,7 @@ fn without_reader(mut command: Command) -> Output {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_failure() {
+fn reader_that_leaves_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     for command in [
         dry_run(folder.path()),
@@ -160,7 +160,7 @@ fn nobody_who_reads_errors_is_no_failure_either() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_written_is_an_error() {
+fn answer_that_cannot_be_written_is_an_error() {
     let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let folder = tempfile::tempdir().unwrap();
     let output = dry_run(folder.path()).stdout(full()).output().unwrap();

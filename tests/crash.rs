@@ -59,7 +59,7 @@ fn one_fault() {
 }
 
 #[test]
-fn a_fault_and_another_one_on_the_way_back() {
+fn fault_and_another_one_on_the_way_back() {
     everywhere("fault, fault", 5_500, |explorer| {
         for number in 0..explorer.plan.steps.len() {
             for trick in [Trick::Fail { late: false }, Trick::Fail { late: true }] {
@@ -75,7 +75,7 @@ fn a_fault_and_another_one_on_the_way_back() {
 }
 
 #[test]
-fn the_worker_dies() {
+fn worker_dies() {
     everywhere("death", 1_100, |explorer| {
         let ran = explorer.start(&[]);
         for (told, left) in deaths(&ran, 0) {
@@ -85,7 +85,7 @@ fn the_worker_dies() {
 }
 
 #[test]
-fn the_worker_dies_twice() {
+fn worker_dies_twice() {
     everywhere("death, death", 30_000, |explorer| {
         let ran = explorer.start(&[]);
         for (first, left) in deaths(&ran, 0) {
@@ -98,7 +98,7 @@ fn the_worker_dies_twice() {
 }
 
 #[test]
-fn the_worker_dies_after_a_fault() {
+fn worker_dies_after_a_fault() {
     everywhere("fault, death", 16_000, |explorer| {
         for number in 0..explorer.plan.steps.len() {
             for trick in Trick::FAULTS {
@@ -113,7 +113,7 @@ fn the_worker_dies_after_a_fault() {
 }
 
 #[test]
-fn a_fault_after_the_worker_died() {
+fn fault_after_the_worker_died() {
     everywhere("death, fault", 20_000, |explorer| {
         let ran = explorer.start(&[]);
         for (told, left) in deaths(&ran, 0) {
@@ -128,7 +128,7 @@ fn a_fault_after_the_worker_died() {
 }
 
 #[test]
-fn an_abort_takes_back_what_can_be_rolled_back() {
+fn abort_takes_back_what_can_be_rolled_back() {
     everywhere("abort, death", 20_000, |explorer| {
         let ran = explorer.start(&[]);
         for (first, mut left) in deaths(&ran, 0) {
@@ -155,7 +155,7 @@ fn somebody_else_moves_the_cursor() {
 }
 
 #[test]
-fn an_abort_meets_a_fault() {
+fn abort_meets_a_fault() {
     everywhere("abort, fault", 14_000, |explorer| {
         let ran = explorer.start(&[]);
         for (told, mut left) in deaths(&ran, 0) {
@@ -171,7 +171,7 @@ fn an_abort_meets_a_fault() {
 }
 
 #[test]
-fn a_color_does_not_come_back_from_a_reboot() {
+fn color_does_not_come_back_from_a_reboot() {
     everywhere("no start at a boot", 2_000, |explorer| {
         let ran = explorer.start(&[]);
         for (told, mut left) in deaths(&ran, 0) {
@@ -255,12 +255,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_journal_of_nonsense_is_survived(plan in any_plan(), journal in journals::nonsense()) {
+    fn journal_of_nonsense_is_survived(plan in any_plan(), journal in journals::nonsense()) {
         is_sane(&plan, &journal);
     }
 
     #[test]
-    fn a_damaged_journal_is_survived(
+    fn damaged_journal_is_survived(
         scenario in 0..20_usize,
         fault in (0..12_usize, 0..4_usize),
         damage in journals::damage(),
@@ -276,7 +276,7 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_survives_its_journal(event in journals::event(), second in 0..4_000_000_000_i64) {
+    fn entry_survives_its_journal(event in journals::event(), second in 0..4_000_000_000_i64) {
         let entry = Entry { at: jiff::Timestamp::from_second(second).unwrap(), event };
         let text = serde_json::to_string(&entry).unwrap();
         prop_assert!(!text.contains('\n'), "it is one line of the journal");

@@ -318,7 +318,7 @@ fn whatever_is_found_is_put_right_once_and_for_all_and_no_user_notices() {
 }
 
 #[test]
-fn the_color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
+fn color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
     every(|before| {
         let Some(color) = before.route.color().filter(|color| before.colors.get(*color).is_up()) else {
             return;

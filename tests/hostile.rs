@@ -36,17 +36,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_manifest_stays_in_its_places(manifest in values::manifest()) {
+    fn manifest_stays_in_its_places(manifest in values::manifest()) {
         hostile::manifest::check(manifest.as_bytes());
     }
 
     #[test]
-    fn a_release_stays_in_its_environment_file(release in values::release()) {
+    fn release_stays_in_its_environment_file(release in values::release()) {
         hostile::state::check(release.as_bytes());
     }
 
     #[test]
-    fn an_env_file_means_what_it_means_to_systemd(text in values::env_file()) {
+    fn env_file_means_what_it_means_to_systemd(text in values::env_file()) {
         hostile::env_file::check(text.as_bytes());
     }
 
@@ -60,12 +60,12 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_answer_is_an_answer_or_an_error(answer in values::answer()) {
+    fn answer_is_an_answer_or_an_error(answer in values::answer()) {
         hostile::http::check(answer.as_bytes());
     }
 
     #[test]
-    fn an_image_is_one_word_and_no_option(image in values::image()) {
+    fn image_is_one_word_and_no_option(image in values::image()) {
         hostile::docker::check(image.as_bytes());
     }
 }

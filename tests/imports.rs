@@ -172,7 +172,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_source_keeps_the_rules() {
+fn source_keeps_the_rules() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
     let files = files(&root);

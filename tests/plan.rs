@@ -88,7 +88,7 @@ fn plans() {
 }
 
 #[test]
-fn a_plan_survives_its_journal() {
+fn plan_survives_its_journal() {
     for scenario in scenarios::all() {
         let text = serde_json::to_string(&scenario.plan).unwrap();
         assert!(!text.contains('\n'), "it is one line of the journal");
@@ -102,7 +102,7 @@ fn a_plan_survives_its_journal() {
 }
 
 #[test]
-fn the_same_release_may_be_switched_to_again() {
+fn same_release_may_be_switched_to_again() {
     let observed = serving(Color::Blue);
     let again = switch(&app(), &release("r1"), &observed).unwrap();
     assert_eq!((again.release, again.to), (id("r1"), Color::Green));

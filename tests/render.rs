@@ -154,7 +154,7 @@ fn what_is_installed_is_sealed() {
 }
 
 #[test]
-fn a_release_of_the_other_kind_is_refused() {
+fn release_of_the_other_kind_is_refused() {
     let apps: Vec<_> = cases().iter().map(|case| app(case)).collect();
     let of = |kind: fn(&Runtime) -> bool| apps.iter().find(|app| kind(&app.run.runtime)).unwrap();
     let container = of(|runtime| matches!(runtime, Runtime::Docker(_)));

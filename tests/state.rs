@@ -154,7 +154,7 @@ fn container() -> (App, Release) {
 }
 
 #[test]
-fn a_pin() {
+fn pin() {
     let (host, (app, release)) = (Host::new(), container());
     let (layout, name, port) = (&host.layout, &app.name, *app.ports.get(Color::Green));
     let pinned = || pins::pinned(layout, name, port);
@@ -175,7 +175,7 @@ fn a_pin() {
 }
 
 #[test]
-fn a_pin_that_was_interrupted_starts_nothing_and_is_completed_by_the_same_again() {
+fn pin_that_was_interrupted_starts_nothing_and_is_completed_by_the_same_again() {
     let (host, app) = (Host::new(), builders::app());
     let (layout, name, port) = (&host.layout, &app.name, app.ports.green);
     let (old, new) = (builders::release("r1"), builders::release("r2"));
@@ -208,7 +208,7 @@ fn a_pin_that_was_interrupted_starts_nothing_and_is_completed_by_the_same_again(
 }
 
 #[test]
-fn a_pin_of_0_1_0_counts_until_the_next_one() {
+fn pin_of_0_1_0_counts_until_the_next_one() {
     let (host, app) = (Host::new(), builders::app());
     let (layout, name, port) = (&host.layout, &app.name, app.ports.green);
     let path = layout.env_file(name, port);
@@ -271,7 +271,7 @@ fn what_etcd_does_not_know_of_yet() {
 }
 
 #[test]
-fn a_local_cursor() {
+fn local_cursor() {
     let (host, app) = (Host::new(), builders::app());
     let store = host.store();
     block_on(store.create(&app.name, &app.ports)).unwrap();
@@ -290,7 +290,7 @@ fn a_local_cursor() {
 }
 
 #[test]
-fn an_installed_manifest() {
+fn installed_manifest() {
     const MANIFEST: &str = "name = \"shop\"\n[run]\nexec = \"/opt/shop\"\n[ports]\nblue = 9001\ngreen = 9002\n";
     let (host, name) = (Host::new(), builders::app().name);
     let path = host.layout.installed_manifest(&name);
@@ -350,7 +350,7 @@ fn a_journal() {
 }
 
 #[test]
-fn a_journal_that_lost_its_end_makes_no_older_switch_the_last_one() {
+fn journal_that_lost_its_end_makes_no_older_switch_the_last_one() {
     let host = Host::new();
     let switches = journal(&host);
     let id = switches.open_id().unwrap().unwrap();

@@ -48,7 +48,7 @@ fn readme_shows_settings_that_are_settings() {
 }
 
 #[tokio::test]
-async fn the_contract_holds() {
+async fn contract_holds() {
     let folders = std::sync::Mutex::new(Vec::new());
     contract::holds(async || {
         let folder = Folder::new();
@@ -60,7 +60,7 @@ async fn the_contract_holds() {
 }
 
 #[tokio::test]
-async fn a_person_can_read_it() {
+async fn person_can_read_it() {
     let folder = Folder::new();
     let store = folder.store().await;
     store.create(&app("shop"), &ports()).await.unwrap();
@@ -226,7 +226,7 @@ async fn other_processes_are_waited_for() {
 }
 
 #[tokio::test]
-async fn a_thousand_apps_are_listed_fast() {
+async fn thousand_apps_are_listed_fast() {
     let folder = Folder::new();
     let store = folder.store().await;
     store.create(&app("a0"), &ports()).await.unwrap();

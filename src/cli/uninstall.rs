@@ -67,7 +67,7 @@ mod tests {
     use crate::model::EtcdSettings;
 
     #[test]
-    fn the_question_says_what_goes() {
+    fn question_says_what_goes() {
         let app = AppName::parse("shop").unwrap();
         let ask = |active, keep_state, store| question(&app, active, keep_state, store);
         let local = "Uninstall shop? Its releases, journal and cursor go as well.";

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_named() {
+    fn file_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "A").unwrap();
         let path = Utf8Path::from_path(file.path()).unwrap();

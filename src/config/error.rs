@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_is_counted_in_characters_and_lines() {
+    fn place_is_counted_in_characters_and_lines() {
         insta::assert_snapshot!(shown("a = 1\nb = \"ä\" # ü\n", 10..14), @r#"
         cannot use it
          --> a.toml:2:5
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_near_key_is_suggested() {
+    fn near_key_is_suggested() {
         let message = |text| reword(text);
         assert_eq!(
             message("unknown field `pathh`, expected one of `path`, `tcp`"),

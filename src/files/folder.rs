@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_a_folder_leads_nowhere() {
+    fn link_in_the_place_of_a_folder_leads_nowhere() {
         let (_root, app, outside) = state();
         let folder = app.join("releases");
         std::os::unix::fs::symlink(&outside, &folder).unwrap();
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_a_file_is_replaced_and_not_followed() {
+    fn link_in_the_place_of_a_file_is_replaced_and_not_followed() {
         let (_root, app, outside) = state();
         let file = app.join("9001.env");
         let link = || std::os::unix::fs::symlink(outside.join("file"), &file).unwrap();
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_of_state_itself_may_be_elsewhere() {
+    fn folder_of_state_itself_may_be_elsewhere() {
         let (_root, app, outside) = state();
         let state = app.parent().unwrap();
         std::fs::rename(state, outside.join("state")).unwrap();

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_names_the_file_and_leaves_the_old_one() {
+    fn failed_write_names_the_file_and_leaves_the_old_one() {
         let (_guard, dir) = folder();
         let error = format!("{:#}", write(&dir.join("no/x"), "", 0o600).unwrap_err());
         assert!(error.starts_with(&format!("cannot write {dir}/no/x: ")), "{error}");
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_held_once() {
+    fn lock_is_held_once() {
         let (_guard, dir) = folder();
         let path = dir.join("lock");
         let held = Lock::try_take(&path).unwrap();

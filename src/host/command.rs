@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_error_says_what_the_program_said() {
+    async fn error_says_what_the_program_said() {
         let error = Command::shell("echo ignored; echo one >&2; echo two >&2; exit 3", LONG)
             .run()
             .await
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_timeout_kills_the_whole_group() {
+    async fn timeout_kills_the_whole_group() {
         let dir = tempfile::tempdir().unwrap();
         let pid_file = dir.path().join("pid");
         let line = format!("sleep 300 & echo $! > {}; wait", pid_file.display());

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_told_by_what_it_says_first() {
+    fn answer_is_told_by_what_it_says_first() {
         let said = |status, location: Option<&'static str>, body: &str| {
             let mut headers = HeaderMap::new();
             headers.extend(location.map(|location| (LOCATION, location.parse().unwrap())));

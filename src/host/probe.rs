@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_instance_that_becomes_healthy_is_seen() {
+    async fn instance_that_becomes_healthy_is_seen() {
         let (port, _) = server(|n| if n < 4 { 503 } else { 200 }).await;
         let mut heard = Vec::new();
         let healthy = wait(&check(http("/health")), port, Instant::now(), |status| {
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_error_has_the_last_answer() {
+    async fn error_has_the_last_answer() {
         let (port, _) = server(|_| 503).await;
         let short = HealthCheck {
             deadline: Duration::from_millis(100),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deadline_counts_from_the_start_of_the_instance() {
+    async fn deadline_counts_from_the_start_of_the_instance() {
         let short = HealthCheck {
             deadline: Duration::from_secs(10),
             ..check(http("/health"))
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_to_itself_is_none() {
+    async fn connection_to_itself_is_none() {
         let (unused, port) = listener().await;
         let address = unused.local_addr().unwrap();
         drop(unused);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_tcp_check_is_not_fooled_by_a_proxy_that_accepts_and_closes() {
+    async fn tcp_check_is_not_fooled_by_a_proxy_that_accepts_and_closes() {
         let (listener, port) = listener().await;
         assert_eq!(once(&Check::Tcp, port, LONG).await, Ok(()));
         tokio::spawn(async move {

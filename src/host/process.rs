@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_end_is_seen_and_a_life_is_not_taken_for_one() {
+    async fn end_is_seen_and_a_life_is_not_taken_for_one() {
         let mut sleeper = tokio::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = Pid::from_raw(sleeper.id().unwrap().try_into().unwrap()).unwrap();
         let early = tokio::time::timeout(Duration::from_millis(20), ended(pid)).await;

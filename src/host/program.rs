@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_told_from_another_one() {
+    fn file_is_told_from_another_one() {
         let (_kept, folder) = folder();
         let path = folder.join("shop");
         fs_err::write(&path, "one").unwrap();

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_anywhere_is_as_if_it_had_not_been_written() {
+    fn line_that_was_cut_anywhere_is_as_if_it_had_not_been_written() {
         let failure = Failure {
             error: "kein Platz für Ärger".to_owned(),
             hint: None,
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_of_a_newer_version_is_refused() {
+    fn journal_of_a_newer_version_is_refused() {
         let text = sealed::line(&head(VERSION + 1)).unwrap();
         assert_eq!(
             Record::parse(text.as_bytes()),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_of_an_earlier_version_is_gone_on_with() {
+    fn journal_of_an_earlier_version_is_gone_on_with() {
         let entry = Entry {
             at: jiff::Timestamp::UNIX_EPOCH,
             event: Event::AbortRequested,

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_there_is_not_is_named() {
+    fn port_that_there_is_not_is_named() {
         let error = placeholders().fill("{port.metrics}{port.admin}").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_as_it_was_written() {
+    fn record_is_read_as_it_was_written() {
         let text = record(&thing(), 2).unwrap();
         let start = "{\n  \"version\": 2,\n  \"port\": 9001,\n  \"text\": ";
         assert!(text.starts_with(start), "{text}");
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_shows_no_value() {
+    fn error_shows_no_value() {
         let error = read_record::<u32>(b"{\"a\":\"secret\"}", 2).unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }

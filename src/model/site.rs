@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_a_name_that_a_user_would_ask_for() {
+    fn host_is_a_name_that_a_user_would_ask_for() {
         let cases: [(&[&str], Option<&str>); 9] = [
             (&["shop.test"], Some("shop.test")),
             (&["_"], None),

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_takes_text_of_several_lines() {
+    fn unit_takes_text_of_several_lines() {
         let (longest, longer) = ("a".repeat(LONGEST - 13), "a".repeat(LONGEST - 12));
         assert_all(
             EnvironmentFile::Unit,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_takes_one_line_and_its_client_the_rest() {
+    fn container_takes_one_line_and_its_client_the_rest() {
         let (longest, longer) = ("a".repeat(LONGEST_LINE - 3), "a".repeat(LONGEST_LINE - 2));
         assert_all(
             EnvironmentFile::Container,

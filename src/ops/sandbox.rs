@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_setting_that_is_in_the_way_is_named_with_what_lifts_it() {
+    fn setting_that_is_in_the_way_is_named_with_what_lifts_it() {
         let all = [("ProtectHome", "yes"), ("PrivateTmp", "yes"), ("DynamicUser", "yes")];
         let (why, hint) = explained("/home/me/shop", &all, Some(("/home/me", 0o700)));
         assert_eq!(why, "ProtectHome=yes of shop@9001.service hides /home from it");

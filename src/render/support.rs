@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_running_program_is_called() {
+    fn running_program_is_called() {
         let switch = switch_unit("/opt/x/bgctl".into()).unwrap();
         assert!(switch.contains("ExecStart=/opt/x/bgctl run %i\n"), "{switch}");
         assert!(!switch.contains(PACKAGED));

@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::load::{Load, releases, wait_for_release};
 
 #[test]
-fn a_switch_is_aborted_while_its_release_starts() {
+fn switch_is_aborted_while_its_release_starts() {
     let host = Host::with_images();
     let app = App::docker(&host, "abort", 9150).install();
     app.switch("v1");
@@ -24,7 +24,7 @@ fn a_switch_is_aborted_while_its_release_starts() {
 }
 
 #[test]
-fn a_switch_is_aborted_while_it_bakes_and_no_request_is_lost() {
+fn switch_is_aborted_while_it_bakes_and_no_request_is_lost() {
     let host = Host::with_images();
     let app = App::docker(&host, "unbake", 9152).set("bake.duration", "30s").install();
     app.bgctl("switch", &format!("{} --detach", app.release("v1")))

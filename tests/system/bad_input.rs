@@ -276,7 +276,7 @@ fn apps_that_are_not_installed() {
 }
 
 #[test]
-fn a_release_never_changes_its_meaning() {
+fn release_never_changes_its_meaning() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "fixed", 9332).install();

@@ -34,7 +34,7 @@ fn rolled_back(output: Output) -> Output {
 }
 
 #[test]
-fn a_release_that_never_gets_healthy_is_undone_and_its_last_lines_are_shown() {
+fn release_that_never_gets_healthy_is_undone_and_its_last_lines_are_shown() {
     let host = Host::with_images();
     let app = App::docker(&host, "sick", 9130).set("health.deadline", "6s").install();
     app.switch("v1");
@@ -55,7 +55,7 @@ fn a_release_that_never_gets_healthy_is_undone_and_its_last_lines_are_shown() {
 }
 
 #[test]
-fn a_release_that_exits_at_once_is_undone_at_once() {
+fn release_that_exits_at_once_is_undone_at_once() {
     let host = Host::with_images();
     let app = App::docker(&host, "exits", 9132)
         .set("health.deadline", "90s")
@@ -88,7 +88,7 @@ fn a_release_that_exits_at_once_is_undone_at_once() {
 }
 
 #[test]
-fn a_program_that_exits_at_once_is_undone_too() {
+fn program_that_exits_at_once_is_undone_too() {
     let host = Host::with_programs();
     let app = App::program(&host, "quits", 9130)
         .set("health.deadline", "90s")
@@ -108,7 +108,7 @@ fn a_program_that_exits_at_once_is_undone_too() {
 }
 
 #[test]
-fn the_very_first_release_fails_and_nothing_is_deployed() {
+fn very_first_release_fails_and_nothing_is_deployed() {
     let host = Host::with_images();
     let app = App::docker(&host, "debut", 9134).set("health.deadline", "8s").install();
     rolled_back(app.bgctl("switch", &app.release("unhealthy")));
@@ -122,7 +122,7 @@ fn the_very_first_release_fails_and_nothing_is_deployed() {
 }
 
 #[test]
-fn a_release_that_does_not_pass_verification_takes_no_traffic() {
+fn release_that_does_not_pass_verification_takes_no_traffic() {
     let host = Host::with_images();
     let commands =
         vec!["test \"$BGCTL_COLOR $BGCTL_PORT $BGCTL_APP\" = \"blue 9136 strict\" || (echo not today >&2; exit 7)"];
@@ -139,7 +139,7 @@ fn a_release_that_does_not_pass_verification_takes_no_traffic() {
 }
 
 #[test]
-fn a_release_that_fails_while_it_bakes_is_taken_back_and_no_request_is_lost() {
+fn release_that_fails_while_it_bakes_is_taken_back_and_no_request_is_lost() {
     let host = Host::with_images();
     let app = App::docker(&host, "baked", 9138).install();
     app.switch("v1");
@@ -157,7 +157,7 @@ fn a_release_that_fails_while_it_bakes_is_taken_back_and_no_request_is_lost() {
 }
 
 #[test]
-fn a_release_that_dies_while_it_bakes_is_taken_back() {
+fn release_that_dies_while_it_bakes_is_taken_back() {
     let host = Host::with_programs();
     let app = App::program(&host, "dies", 9134).install();
     app.switch("p1");
@@ -181,7 +181,7 @@ const YOUNG: &str = "#!/bin/sh\n\
     test $(($(date +%s%3N) - $(date -d \"$(stat -c %z $link)\" +%s%3N))) -lt $2\n";
 
 #[test]
-fn a_bake_ends_with_a_look() {
+fn bake_ends_with_a_look() {
     let host = Host::with_programs();
     host.copy_in("/opt/demo/young", YOUNG);
     host.succeed("chmod +x /opt/demo/young");
@@ -201,7 +201,7 @@ fn a_bake_ends_with_a_look() {
 }
 
 #[test]
-fn a_release_that_dies_just_before_its_bake_ends_is_taken_back() {
+fn release_that_dies_just_before_its_bake_ends_is_taken_back() {
     let host = Host::with_programs();
     let app = App::program(&host, "mortal", 9404).install();
     app.switch("p1");
@@ -218,7 +218,7 @@ fn a_release_that_dies_just_before_its_bake_ends_is_taken_back() {
 }
 
 #[test]
-fn a_release_that_needs_more_memory_than_there_is_for_it_is_undone() {
+fn release_that_needs_more_memory_than_there_is_for_it_is_undone() {
     let host = Host::with_programs();
     if !host.has_memory_controller() {
         return;

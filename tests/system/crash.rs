@@ -33,7 +33,7 @@ fn survives_a_kill(app: &App<'_>, release: &str, moment: impl FnOnce(&App<'_>)) 
 }
 
 #[test]
-fn a_worker_killed_while_the_release_starts_is_followed_by_another() {
+fn worker_killed_while_the_release_starts_is_followed_by_another() {
     let host = Host::with_images();
     let app = App::docker(&host, "kstart", 9160).install();
     app.switch("v1");
@@ -41,7 +41,7 @@ fn a_worker_killed_while_the_release_starts_is_followed_by_another() {
 }
 
 #[test]
-fn a_worker_killed_while_the_release_bakes_is_followed_by_another() {
+fn worker_killed_while_the_release_bakes_is_followed_by_another() {
     let host = Host::with_images();
     let app = App::docker(&host, "kbake", 9162).set("bake.duration", "2s").install();
     app.switch("v1");
@@ -49,7 +49,7 @@ fn a_worker_killed_while_the_release_bakes_is_followed_by_another() {
 }
 
 #[test]
-fn a_worker_killed_while_the_old_color_drains_is_followed_by_another() {
+fn worker_killed_while_the_old_color_drains_is_followed_by_another() {
     let host = Host::with_images();
     let app = App::docker(&host, "kdrain", 9164).install();
     app.switch("v1");
@@ -84,7 +84,7 @@ fn workers_killed_again_and_again_still_bring_the_switch_to_its_end() {
 }
 
 #[test]
-fn a_switch_goes_on_after_a_power_cut_at_any_moment() {
+fn switch_goes_on_after_a_power_cut_at_any_moment() {
     let host = Host::boot("power-cut");
     host.push_images();
     for (port, name) in [(9100, "start"), (9102, "bake")] {

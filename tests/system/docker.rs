@@ -5,7 +5,7 @@ use crate::host::{Host, wait};
 use crate::load::wait_for_release;
 
 #[test]
-fn a_stale_container_of_the_same_name_is_in_nobodys_way() {
+fn stale_container_of_the_same_name_is_in_nobodys_way() {
     let host = Host::with_images();
     let app = App::docker(&host, "stale", 9180).install();
     host.succeed("docker run -d --name stale-9180 -p 127.0.0.1:9180:8080 localhost:5000/bdd-assistant:v3");
@@ -17,7 +17,7 @@ fn a_stale_container_of_the_same_name_is_in_nobodys_way() {
 }
 
 #[test]
-fn a_port_that_docker_keeps_for_nobody_is_told_with_the_way_out() {
+fn port_that_docker_keeps_for_nobody_is_told_with_the_way_out() {
     let host = Host::with_images();
     let app = App::docker(&host, "kept", 9192).install();
     app.switch("v1");
@@ -39,7 +39,7 @@ fn a_port_that_docker_keeps_for_nobody_is_told_with_the_way_out() {
 }
 
 #[test]
-fn a_container_is_stopped_by_sigterm_and_ends_with_0() {
+fn container_is_stopped_by_sigterm_and_ends_with_0() {
     let host = Host::with_images();
     let app = App::docker(&host, "term", 9182).install();
     app.switch("v1");
@@ -54,7 +54,7 @@ fn a_container_is_stopped_by_sigterm_and_ends_with_0() {
 }
 
 #[test]
-fn a_container_that_dies_is_restarted_and_health_gated() {
+fn container_that_dies_is_restarted_and_health_gated() {
     let host = Host::with_images();
     let app = App::docker(&host, "again", 9184).install();
     app.switch("v1");
@@ -74,7 +74,7 @@ fn a_container_that_dies_is_restarted_and_health_gated() {
 }
 
 #[test]
-fn an_image_that_no_registry_has_is_pinned_by_its_id() {
+fn image_that_no_registry_has_is_pinned_by_its_id() {
     let host = Host::with_images();
     let app = App::docker(&host, "local", 9186).install();
     let change = "--change 'ENTRYPOINT [\"/bdd-assistant\"]'";
@@ -135,7 +135,7 @@ fn variables_of_a_container_reach_the_container_alone() {
 }
 
 #[test]
-fn a_secret_is_in_no_command_line_log_store_or_error() {
+fn secret_is_in_no_command_line_log_store_or_error() {
     let host = Host::with_images();
     let (one, two, three) = ("s3cret-of-env", "s3cret-of-file", "s3cret-of-credential");
     host.copy_in("/root/secret.env", &format!("# a comment\nFROM_FILE=\"{two}\"\n"));

@@ -421,7 +421,7 @@ fn what_a_switch_talks_to_fails_at_any_step() {
 }
 
 #[test]
-fn the_host_itself_fails_at_any_step() {
+fn host_itself_fails_at_any_step() {
     let host = host("faults-machine");
     host.succeed(
         "mkdir -p /var/lib/bgctl && mount -t tmpfs -o size=64m,nr_inodes=9000,mode=755 tmpfs /var/lib/bgctl && \

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::host::Host;
 
 #[test]
-fn a_detached_switch_runs_on_and_can_be_followed() {
+fn detached_switch_runs_on_and_can_be_followed() {
     let host = Host::with_images();
     let app = App::docker(&host, "detach", 9140).install();
     app.switch("v1");
@@ -73,7 +73,7 @@ fn who_cannot_see_how_a_switch_ends_is_told_so_and_follows_it_again() {
 }
 
 #[test]
-fn a_second_switch_and_whatever_else_would_disturb_is_told_that_one_runs() {
+fn second_switch_and_whatever_else_would_disturb_is_told_that_one_runs() {
     let host = Host::with_images();
     let app = App::docker(&host, "busy", 9144).install();
     app.switch("v1");
@@ -99,7 +99,7 @@ fn a_second_switch_and_whatever_else_would_disturb_is_told_that_one_runs() {
 }
 
 #[test]
-fn a_second_command_during_a_pull_is_told_that_one_is_at_work() {
+fn second_command_during_a_pull_is_told_that_one_is_at_work() {
     let host = Host::with_images();
     let app = App::docker(&host, "pulls", 9148).install();
     app.switch("v1");

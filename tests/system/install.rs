@@ -47,7 +47,7 @@ pub fn assert_unchanged(host: &Host, before: &BTreeSet<String>) {
 }
 
 #[test]
-fn a_second_install_has_nothing_to_do() {
+fn second_install_has_nothing_to_do() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "twice", 9300).install();
@@ -70,7 +70,7 @@ fn a_second_install_has_nothing_to_do() {
 }
 
 #[test]
-fn a_dry_run_shows_every_file_and_changes_nothing() {
+fn dry_run_shows_every_file_and_changes_nothing() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "dry", 9302);
@@ -105,7 +105,7 @@ fn a_dry_run_shows_every_file_and_changes_nothing() {
 }
 
 #[test]
-fn a_changed_manifest_changes_what_differs_and_nothing_that_runs() {
+fn changed_manifest_changes_what_differs_and_nothing_that_runs() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "differ", 9304).install();
@@ -117,7 +117,7 @@ fn a_changed_manifest_changes_what_differs_and_nothing_that_runs() {
         .set("run.stop_timeout", "12s")
         .install();
     assert!(host.succeed("nginx -T 2>/dev/null").contains("proxy_read_timeout 77s"));
-    assert!(host.succeed("systemctl cat differ@9304").contains("--time=12"));
+    assert!(host.succeed("systemctl cat differ@9304").contains("stop -t 12 "));
     assert_eq!(started(), before);
     app.is_served_by("v1", "blue");
     app.bgctl("uninstall", "--yes").expect(0);
@@ -163,7 +163,7 @@ fn files_of_others_and_files_changed_by_hand_are_not_overwritten() {
 }
 
 #[test]
-fn a_site_of_somebody_else_that_nginx_refuses_is_blamed_and_left() {
+fn site_of_somebody_else_that_nginx_refuses_is_blamed_and_left() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "innocent", 9308);
@@ -208,7 +208,7 @@ fn what_is_pinned_keeps_its_ports_and_its_kind() {
 }
 
 #[test]
-fn a_manifest_that_was_edited_counts_when_it_is_installed() {
+fn manifest_that_was_edited_counts_when_it_is_installed() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "edited", 9322).install();

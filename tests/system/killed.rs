@@ -67,7 +67,7 @@ impl Course<'_> {
 }
 
 #[test]
-fn a_worker_killed_at_any_call_ends_what_it_began() {
+fn worker_killed_at_any_call_ends_what_it_began() {
     let host = host("killed-forth");
     let course = Course::forth(App::program(&host, "shop", 9100).install());
     let (points, steps) = course.record();
@@ -75,7 +75,7 @@ fn a_worker_killed_at_any_call_ends_what_it_began() {
 }
 
 #[test]
-fn a_worker_killed_at_any_call_on_the_way_back_takes_all_back() {
+fn worker_killed_at_any_call_on_the_way_back_takes_all_back() {
     let host = host("killed-back");
     let course = Course::back(&host, "shop", 9100);
     let (points, steps) = course.record();
@@ -83,7 +83,7 @@ fn a_worker_killed_at_any_call_on_the_way_back_takes_all_back() {
 }
 
 #[test]
-fn a_worker_of_containers_killed_at_any_moment_leaves_none_astray() {
+fn worker_of_containers_killed_at_any_moment_leaves_none_astray() {
     let host = host("killed-boxed");
     host.push_images();
     let course = Course::forth(App::docker(&host, "boxed", 9100).install());
@@ -92,7 +92,7 @@ fn a_worker_of_containers_killed_at_any_moment_leaves_none_astray() {
 }
 
 #[test]
-fn a_worker_whose_unit_is_stopped_at_any_moment_goes_on_when_it_is_started() {
+fn worker_whose_unit_is_stopped_at_any_moment_goes_on_when_it_is_started() {
     let host = host("stopped");
     let forth = Course::forth(App::program(&host, "forth", 9100).install());
     let back = Course::back(&host, "back", 9102);
@@ -122,7 +122,7 @@ fn kill_command(host: &Host, command: &str, each: usize, before: impl Fn(), afte
 }
 
 #[test]
-fn a_switch_whose_command_line_is_killed_at_any_call_keeps_nobody_from_the_next() {
+fn switch_whose_command_line_is_killed_at_any_call_keeps_nobody_from_the_next() {
     let host = host("killed-line");
     let app = App::program(&host, "shop", 9100).install();
     app.switch("v1");
@@ -147,7 +147,7 @@ fn a_switch_whose_command_line_is_killed_at_any_call_keeps_nobody_from_the_next(
 }
 
 #[test]
-fn an_abort_that_is_killed_at_any_call_leaves_a_worker_at_work() {
+fn abort_that_is_killed_at_any_call_leaves_a_worker_at_work() {
     let host = host("killed-abort");
     let app = App::program(&host, "shop", 9100).install();
     app.switch("v1");
@@ -174,7 +174,7 @@ fn an_abort_that_is_killed_at_any_call_leaves_a_worker_at_work() {
 }
 
 #[test]
-fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_same_again() {
+fn installation_and_its_removal_killed_in_the_middle_are_completed_by_the_same_again() {
     let host = host("killed-install");
     let app = App::program(&host, "shop", 9100).install();
     let install = format!("bgctl install {}", app.manifest());
@@ -215,7 +215,7 @@ fn an_installation_and_its_removal_killed_in_the_middle_are_completed_by_the_sam
 }
 
 #[test]
-fn a_changed_app_whose_installation_is_killed_in_the_middle_is_what_the_same_again_says() {
+fn changed_app_whose_installation_is_killed_in_the_middle_is_what_the_same_again_says() {
     let host = host("killed-change");
     let app = App::program(&host, "shop", 9100).install();
     app.switch("v1");

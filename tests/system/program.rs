@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::lock::folder;
 
 #[test]
-fn the_rendered_unit_is_hardened_and_systemd_finds_nothing_wrong_with_it() {
+fn rendered_unit_is_hardened_and_systemd_finds_nothing_wrong_with_it() {
     let host = Host::with_programs();
     let app = App::program(&host, "hard", 9170).set("run.memory", "64M").install();
     app.switch("p1");
@@ -30,7 +30,7 @@ fn the_rendered_unit_is_hardened_and_systemd_finds_nothing_wrong_with_it() {
 }
 
 #[test]
-fn the_unit_of_a_container_is_one_that_systemd_finds_nothing_wrong_with() {
+fn unit_of_a_container_is_one_that_systemd_finds_nothing_wrong_with() {
     let host = Host::with_images();
     let app = App::docker(&host, "fine", 9190).install();
     app.switch("v1");
@@ -46,7 +46,7 @@ fn the_unit_of_a_container_is_one_that_systemd_finds_nothing_wrong_with() {
 }
 
 #[test]
-fn a_program_gets_its_arguments_environment_and_credentials() {
+fn program_gets_its_arguments_environment_and_credentials() {
     let host = Host::with_programs();
     host.copy_in(
         "/opt/demo/wrapper",
@@ -164,7 +164,7 @@ fn variables_of_an_app_reach_the_app_alone() {
 }
 
 #[test]
-fn a_health_check_does_not_run_with_the_libraries_of_the_app() {
+fn health_check_does_not_run_with_the_libraries_of_the_app() {
     let host = Host::with_programs();
     host.succeed("mkdir -p /opt/broken && echo broken >/opt/broken/libc.so.6");
     // The app has no use for it: it is linked statically.
@@ -177,7 +177,7 @@ fn a_health_check_does_not_run_with_the_libraries_of_the_app() {
 }
 
 #[test]
-fn a_start_waits_for_the_main_process_whatever_the_app_calls_so() {
+fn start_waits_for_the_main_process_whatever_the_app_calls_so() {
     let host = Host::with_programs();
     let app = App::program(&host, "main", 9472)
         .set("run.env.MAINPID", "1")
@@ -190,7 +190,7 @@ fn a_start_waits_for_the_main_process_whatever_the_app_calls_so() {
 }
 
 #[test]
-fn a_pin_of_0_1_0_starts_until_the_next_switch() {
+fn pin_of_0_1_0_starts_until_the_next_switch() {
     let host = Host::with_programs();
     let app = App::program(&host, "older", 9474).set("run.env.TOKEN", "one").install();
     app.switch("p1");
@@ -216,7 +216,7 @@ fn a_pin_of_0_1_0_starts_until_the_next_switch() {
 }
 
 #[test]
-fn a_unit_started_by_hand_is_health_gated_as_in_a_switch() {
+fn unit_started_by_hand_is_health_gated_as_in_a_switch() {
     let host = Host::with_programs();
     let app = App::program(&host, "hand", 9174)
         .set("health.deadline", "6s")
@@ -233,7 +233,7 @@ fn a_unit_started_by_hand_is_health_gated_as_in_a_switch() {
 }
 
 #[test]
-fn a_health_deadline_is_one_for_the_unit_and_the_switch() {
+fn health_deadline_is_one_for_the_unit_and_the_switch() {
     let host = Host::with_programs();
     // Healthy to the unit's own user after 4 s, and to the switch never.
     host.copy_in(

@@ -71,7 +71,7 @@ fn links_that_a_switch_makes_are_read_at_its_end_and_are_no_drift() {
 }
 
 #[test]
-fn a_reload_that_systemd_refuses_for_now_is_done_later() {
+fn reload_that_systemd_refuses_for_now_is_done_later() {
     let host = Host::boot("reload-limit");
     host.use_local_store();
     if host.systemd_version() < 253 {

@@ -236,7 +236,7 @@ fn what_a_person_wrote_is_kept() {
 }
 
 #[test]
-fn a_switch_that_is_stuck_for_what_is_damaged_goes_on_after_a_repair() {
+fn switch_that_is_stuck_for_what_is_damaged_goes_on_after_a_repair() {
     let host = Host::with_programs();
     let app = App::program(&host, "strand", 9372).install();
     app.switch("p1");

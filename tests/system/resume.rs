@@ -5,7 +5,7 @@ use crate::host::Host;
 use crate::load::{Load, releases};
 
 #[test]
-fn a_stuck_switch_is_resumed_and_every_verb_is_safe_at_any_moment() {
+fn stuck_switch_is_resumed_and_every_verb_is_safe_at_any_moment() {
     let host = Host::with_programs();
     let app = App::program(&host, "resume", 9364)
         .set("health.deadline", "3s")

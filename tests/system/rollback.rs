@@ -19,7 +19,7 @@ fn variable(app: &App<'_>, color: &str, name: &str) -> String {
 }
 
 #[test]
-fn the_previous_release_comes_back_with_its_own_image_and_environment_and_again_toggles() {
+fn previous_release_comes_back_with_its_own_image_and_environment_and_again_toggles() {
     let host = Host::with_images();
     let app = App::docker(&host, "back", 9120)
         .set("run.env.MARK", "old")

@@ -60,7 +60,7 @@ fn websockets_slow_uploads_and_downloads_pass_a_switch_whole() {
 }
 
 #[test]
-fn an_upload_that_outlives_its_color_is_answered_by_the_next_one() {
+fn upload_that_outlives_its_color_is_answered_by_the_next_one() {
     let host = Host::with_images();
     let app = App::docker(&host, "upload", 9202).install();
     app.switch("v1");
@@ -91,7 +91,7 @@ fn an_upload_that_outlives_its_color_is_answered_by_the_next_one() {
 }
 
 #[test]
-fn an_upload_that_ends_while_its_container_stops_is_answered_by_the_next_one() {
+fn upload_that_ends_while_its_container_stops_is_answered_by_the_next_one() {
     let host = Host::with_images();
     let app = App::docker(&host, "late", 9204).set("drain.timeout", "1s").install();
     app.switch("v1");
@@ -218,7 +218,7 @@ fn what_another_apps_site_answers_is_none_of_ones_own() {
 }
 
 #[test]
-fn the_app_is_told_who_asked_and_how() {
+fn app_is_told_who_asked_and_how() {
     let host = Host::with_programs();
     host.copy_in("/opt/demo/mirror", MIRROR);
     host.succeed("chmod +x /opt/demo/mirror");

@@ -25,7 +25,7 @@ fn told(etcd: &Etcd, error: impl Into<eyre::Report>) -> String {
 }
 
 #[tokio::test]
-async fn the_contract_holds() {
+async fn contract_holds() {
     let etcd = Etcd::start("contract", "");
     let number = AtomicU32::new(0);
     contract::holds(async || {
@@ -340,7 +340,7 @@ async fn etcd_dies_in_the_middle() {
 
 /// etcd moves the cursor, and its answer is lost: the move must not look like one of somebody else.
 #[tokio::test]
-async fn an_answer_is_lost() {
+async fn answer_is_lost() {
     let etcd = Etcd::start("answer", "");
     let proxy = proxy::Proxy::start(etcd.address()).await;
     let endpoints = vec![format!("http://{}", proxy.address())];

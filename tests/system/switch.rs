@@ -30,7 +30,7 @@ fn assert_has_lines(text: &str, lines: &[&str]) {
 }
 
 #[test]
-fn an_app_that_was_never_switched_is_answered_for_with_503() {
+fn app_that_was_never_switched_is_answered_for_with_503() {
     let host = Host::with_images();
     let app = App::docker(&host, "never", 9100).install();
     let answer = app.get("/anything");
@@ -132,7 +132,7 @@ fn without_a_name_and_an_image_the_manifests_image_becomes_the_next_numbered_rel
 }
 
 #[test]
-fn the_report_of_a_switch_tells_each_step_and_its_time() {
+fn report_of_a_switch_tells_each_step_and_its_time() {
     let host = Host::with_images();
     let app = App::docker(&host, "report", 9106)
         .set("verify.commands", vec!["curl -fsS http://127.0.0.1:$PORT/"])
@@ -168,7 +168,7 @@ fn the_report_of_a_switch_tells_each_step_and_its_time() {
 }
 
 #[test]
-fn a_moved_tag_is_a_new_digest_and_a_rollback_runs_the_old_one() {
+fn moved_tag_is_a_new_digest_and_a_rollback_runs_the_old_one() {
     let host = Host::with_images();
     let app = App::docker(&host, "moved", 9108)
         .set("run.image", "localhost:5000/moved:tag")

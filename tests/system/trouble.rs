@@ -5,7 +5,7 @@ use crate::host::{Host, wait};
 use crate::load::{Load, releases, wait_for_release};
 
 #[test]
-fn an_active_release_that_is_down_is_no_reason_not_to_switch_to_a_good_one() {
+fn active_release_that_is_down_is_no_reason_not_to_switch_to_a_good_one() {
     let host = Host::with_programs();
     let app = App::program(&host, "down", 9210).install();
     app.switch("p1");
@@ -16,7 +16,7 @@ fn an_active_release_that_is_down_is_no_reason_not_to_switch_to_a_good_one() {
 }
 
 #[test]
-fn a_request_that_outlives_the_drain_is_told_of_and_not_sent_again() {
+fn request_that_outlives_the_drain_is_told_of_and_not_sent_again() {
     let host = Host::with_programs();
     let app = App::program(&host, "cut", 9212)
         .set("drain.timeout", "1s")
@@ -35,7 +35,7 @@ fn a_request_that_outlives_the_drain_is_told_of_and_not_sent_again() {
 }
 
 #[test]
-fn a_client_of_the_old_port_that_is_not_nginx_is_named_and_not_waited_for() {
+fn client_of_the_old_port_that_is_not_nginx_is_named_and_not_waited_for() {
     let host = Host::with_programs();
     let app = App::program(&host, "scraped", 9480)
         .set("drain.timeout", "50s")
@@ -68,7 +68,7 @@ fn a_client_of_the_old_port_that_is_not_nginx_is_named_and_not_waited_for() {
 }
 
 #[test]
-fn a_third_release_takes_the_place_of_the_one_that_was_kept_warm() {
+fn third_release_takes_the_place_of_the_one_that_was_kept_warm() {
     let host = Host::with_programs();
     let app = App::program(&host, "third", 9214)
         .set("drain.keep_warm", true)
@@ -93,7 +93,7 @@ fn a_third_release_takes_the_place_of_the_one_that_was_kept_warm() {
 }
 
 #[test]
-fn a_worker_killed_while_it_takes_back_is_followed_by_another() {
+fn worker_killed_while_it_takes_back_is_followed_by_another() {
     let host = Host::with_programs();
     let app = App::program(&host, "kundo", 9216).install();
     app.switch("p1");
@@ -134,7 +134,7 @@ fn two_apps_switch_at_the_same_time() {
 }
 
 #[test]
-fn an_app_moves_from_containers_to_a_program_only_while_it_is_down_and_goes_back_only_to_what_its_unit_runs() {
+fn app_moves_from_containers_to_a_program_only_while_it_is_down_and_goes_back_only_to_what_its_unit_runs() {
     let host = Host::with_images();
     host.copy_program();
     let app = App::docker(&host, "moves", 9224).install();

@@ -92,7 +92,7 @@ fn what_was_changed_by_hand_keeps_all_that_it_needs() {
 }
 
 #[test]
-fn a_removal_that_ended_in_the_middle_is_mended_by_another_one() {
+fn removal_that_ended_in_the_middle_is_mended_by_another_one() {
     let host = lone_host();
     let _alone = alone(&host);
     let before = everything(&host);

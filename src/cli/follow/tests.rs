@@ -29,7 +29,7 @@ fn what_programs_get_is_what_is_documented() {
 }
 
 #[test]
-fn a_failure_is_told_to_programs() {
+fn failure_is_told_to_programs() {
     let report: serde_json::Value = serde_json::from_str(&json(FAILED, Some(Outcome::RolledBack))).unwrap();
     assert_eq!(report["outcome"], "rolled-back");
     assert_eq!(report["error"], "cannot start green: it exited");

@@ -76,7 +76,7 @@ keep_warm = true
 }
 
 #[test]
-fn a_program_of_the_host() {
+fn program_of_the_host() {
     let text = format!(
         "{EXEC}working_directory = \"/srv\"\nstate_directory = true\n[health]\ncommand = [\"/usr/bin/check\", \"{{port}}\"]\n"
     );
@@ -385,7 +385,7 @@ fn sites_refused() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn file_that_is_not_there_is_named() {
     let error = read(Utf8Path::new("/nonexistent/shop.toml")).unwrap_err();
     assert!(
         format!("{error:#}").starts_with("cannot read /nonexistent/shop.toml: "),

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drain_ends_when_the_last_connection_does() {
+    async fn drain_ends_when_the_last_connection_does() {
         const OPEN: Duration = Duration::from_millis(50);
         let (server, port) = listen("127.0.0.1").await;
         let open = TcpStream::connect(("127.0.0.1", port.get())).await.unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drain_that_takes_too_long_says_what_is_cut() {
+    async fn drain_that_takes_too_long_says_what_is_cut() {
         let (_server, port) = listen("127.0.0.1").await;
         let _open = TcpStream::connect(("127.0.0.1", port.get())).await.unwrap();
         // So long that it is known whose it is.
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drain_names_others_and_does_not_wait_for_them() {
+    async fn drain_names_others_and_does_not_wait_for_them() {
         let (server, port) = listen("127.0.0.1").await;
         let connect = || TcpStream::connect(("127.0.0.1", port.get()));
         let _kept = (connect().await.unwrap(), server.accept().await.unwrap());
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drain_waits_for_what_is_counted_beside_what_is_not() {
+    async fn drain_waits_for_what_is_counted_beside_what_is_not() {
         let (_server, port) = listen("127.0.0.1").await;
         let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; read -r line");
         let mut other = std::process::Command::new("bash")
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_that_is_taken_has_a_name_to_it() {
+    async fn port_that_is_taken_has_a_name_to_it() {
         let (server, port) = listen("127.0.0.1").await;
         let found = listener(port).unwrap().unwrap();
         assert_eq!(found.address, server.local_addr().unwrap());

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reload_that_is_refused_is_told_with_the_setting_that_limits_it() {
+    fn reload_that_is_refused_is_told_with_the_setting_that_limits_it() {
         let said = "Reload() request rejected due to rate limit.";
         let error = zbus::Error::FDO(Box::new(fdo::Error::LimitsExceeded(said.into())));
         let report = explain("make systemd read", &"unit files", &error);

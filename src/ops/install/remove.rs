@@ -99,10 +99,10 @@ impl Remove<'_> {
             &layout.site_dir(&self.settings.nginx),
         )?;
         self.systemd.daemon_reload().await?;
+        self.tidy_engine().await;
         if !self.keep_state {
             self.store.remove(name).await?;
             files::remove_tree(&layout.app(name))?;
-            self.forget_images().await;
         }
         files::remove(&written.manifest.path)?;
         if files::remove_empty_dir(&layout.manifests())?
@@ -113,16 +113,23 @@ impl Remove<'_> {
         Ok(left)
     }
 
-    /// The tags that keep the images of its releases. Without an engine they stay.
-    async fn forget_images(&self) {
+    /// Containers that its units could not remove, and the tags that keep the images of its releases. Without an engine they stay.
+    async fn tidy_engine(&self) {
         let Runtime::Docker(_) = self.app.run.runtime else {
             return;
         };
-        let forget = async {
+        let tidy = async {
             let docker = Docker::connect(&self.settings.docker.socket).await?;
+            for color in Color::BOTH {
+                let container = format!("{}-{}", self.app.name, self.app.ports.get(color));
+                docker.remove_stopped(&container).await?;
+            }
+            if self.keep_state {
+                return Ok(());
+            }
             docker.keep(&self.app.name, &[]).await
         };
-        if let Err(error) = forget.await {
+        if let Err::<(), eyre::Report>(error) = tidy.await {
             tracing::warn!("{error:#}");
         }
     }

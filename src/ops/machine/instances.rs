@@ -124,7 +124,8 @@ impl Machine {
         Ok(was_killed.then(|| format!("it did not end within {timeout:?} of being asked to, and was killed")))
     }
 
-    /// The unit is only the client of the engine: a container whose process does not end outlives it.
+    /// The unit is only the client of the engine: a container whose process does not end outlives it. One that ended and could not
+    /// be removed by the unit is removed.
     async fn require_no_container(&self, color: Color) -> eyre::Result<()> {
         let Runtime::Docker(_) = self.app.run.runtime else {
             return Ok(());
@@ -134,7 +135,7 @@ impl Machine {
             return Ok(());
         };
         let name = self.container(color);
-        if !docker.is_running(&name).await? {
+        if !docker.remove_stopped(&name).await? {
             return Ok(());
         }
         let message = format!("cannot stop {}: its container {name} still runs", self.unit(color));

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_invocation_is_asked_for_where_there_is_one() {
+    fn last_invocation_is_asked_for_where_there_is_one() {
         let unit = UnitName::instance(&AppName::parse("shop").unwrap(), Port::new(9002).unwrap());
         let arguments = |invocation| arguments(&unit, invocation, 5).join(" ");
         assert!(arguments(Some("ab")).ends_with("--lines=5 _SYSTEMD_INVOCATION_ID=ab + INVOCATION_ID=ab"));

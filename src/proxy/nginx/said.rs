@@ -110,7 +110,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_is_an_error() {
+    fn name_that_is_taken_is_an_error() {
         let warning = "nginx: [warn] conflicting server name \"example.org\" on 0.0.0.0:80, ignored".to_owned();
         let error = no_conflict(Some(&site()), std::slice::from_ref(&warning)).unwrap_err();
         assert!(format!("{error:#}").contains("on 0.0.0.0:80"), "{error:#}");

@@ -165,7 +165,7 @@ http { include sites/*/*.conf; } # includes
     }
 
     #[test]
-    fn the_other_folder_is_taken_where_only_that_is_included() {
+    fn other_folder_is_taken_where_only_that_is_included() {
         let [debian, plain] = Layout::SITE_DIRS.map(Utf8Path::new);
         let only = |folder: &Utf8Path| vec![folder.join("*.conf")];
         assert_eq!(other(&only(plain), debian).as_deref(), Some(plain));

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_is_tried_several_times() {
+    fn port_is_tried_several_times() {
         let line = |said: &str| format!("2026/11/23 14:11:47 [emerg] 71#71: {said}");
         assert!(!is_final(&line(
             "bind() to 0.0.0.0:80 failed (98: Address already in use)"

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_of_a_check() {
+    fn command_of_a_check() {
         let of = |test: &[&str], shell: Option<&str>| {
             let test = Some(test.iter().map(|word| (*word).to_owned()).collect());
             let check = HealthConfig {

@@ -164,7 +164,7 @@ mod tests {
     const ALL: &str = r#"{"credsStore": "x"}"#;
 
     #[tokio::test]
-    async fn a_login_is_the_one_that_docker_would_use() {
+    async fn login_is_the_one_that_docker_would_use() {
         let (_kept, folder) = helper(
             r#"read -r registry; echo "{\"ServerURL\": \"$registry\", \"Username\": \"of $registry\", \"Secret\": \"word\"}""#,
         );
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_may_have_none_or_a_token() {
+    async fn helper_may_have_none_or_a_token() {
         let (_kept, folder) = helper("echo credentials not found in native keychain; exit 1");
         assert_eq!(login(ALL, &folder, LONG).await, Ok(None));
         let (_kept, folder) = helper(r#"echo '{"Username": "<token>", "Secret": "word"}'"#);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_that_fails_shows_nothing_of_what_it_printed() {
+    async fn helper_that_fails_shows_nothing_of_what_it_printed() {
         for (script, told) in [
             ("echo hunter2; echo hunter2 >&2; exit 1", "failed: exit status: 1"),
             ("echo hunter2", "answered something else than a login"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_helper_that_hangs_is_killed() {
+    async fn helper_that_hangs_is_killed() {
         let (_kept, folder) = helper("echo $$ >\"$0.pid\"; exec sleep 60");
         let since = Instant::now();
         let error = login(ALL, &folder, Duration::from_millis(500)).await.unwrap_err();

@@ -176,7 +176,7 @@ mod tests {
 
     /// As Docker 20.10 and 28 say it.
     #[test]
-    fn a_port_that_the_engine_holds_is_told_with_a_way_out() {
+    fn port_that_the_engine_holds_is_told_with_a_way_out() {
         let hint = |line: &str| start_hint(&["shop r8 listens".to_owned(), line.to_owned(), "bye".to_owned()]);
         for said in [
             "docker: Error response from daemon: driver failed programming external connectivity on endpoint shop-9002 \
@@ -194,7 +194,7 @@ mod tests {
 
     /// As Docker 20.10 and 26.1 say it, on two lines.
     #[test]
-    fn a_missing_parser_of_apparmor_is_told_with_its_package() {
+    fn missing_parser_of_apparmor_is_told_with_its_package() {
         let said = "docker: Error response from daemon: AppArmor enabled on system but the docker-default profile could not be \
                     loaded: running `apparmor_parser apparmor_parser --version` failed with output: ";
         for (end, is_known) in [
@@ -223,7 +223,7 @@ mod tests {
 
     /// As Docker 20.10 says them.
     #[test]
-    fn the_engines_words() {
+    fn engines_words() {
         let cases = [
             (
                 "manifest for localhost:5000/shop:nope not found: manifest unknown: manifest unknown",
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_here_is_offered() {
+    fn image_that_is_here_is_offered() {
         let reference = ImageRef::parse("localhost:5000/shop:1").unwrap();
         let digest = Digest::parse(format!("sha256:{}", "0a".repeat(32))).unwrap();
         let down = PullError::Engine(Error::DockerStreamError {

@@ -10,7 +10,7 @@ mod names;
 use std::collections::HashMap;
 
 use bollard::errors::Error;
-use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::models::{ContainerSummaryStateEnum, CreateImageInfo, ImageInspect};
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
     TagImageOptionsBuilder,
@@ -105,6 +105,35 @@ impl Docker {
         let running = self.engine.list_containers(Some(options)).await;
         let running = running.wrap_err_with(|| format!("cannot look for container {container}"))?;
         Ok(!running.is_empty())
+    }
+
+    /// Removes `container` where it does not run, as one does not that its engine stopped, or made after its client was gone. Returns
+    /// whether it runs.
+    pub async fn remove_stopped(&self, container: &str) -> eyre::Result<bool> {
+        let filters = HashMap::from([("name", vec![format!("^/{container}$")])]);
+        let options = ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let found = self.engine.list_containers(Some(options)).await;
+        let found = found.wrap_err_with(|| format!("cannot look for container {container}"))?;
+        let Some(found) = found.into_iter().next() else {
+            return Ok(false);
+        };
+        if matches!(
+            found.state,
+            Some(ContainerSummaryStateEnum::RUNNING | ContainerSummaryStateEnum::PAUSED)
+        ) {
+            return Ok(true);
+        }
+        match self.engine.remove_container(container, None).await {
+            // Gone, or about to go.
+            Ok(())
+            | Err(Error::DockerResponseServerError {
+                status_code: 404 | 409, ..
+            }) => Ok(false),
+            Err(error) => Err(error).wrap_err_with(|| format!("cannot remove container {container}")),
+        }
     }
 
     /// Whether an image is on this host.
@@ -234,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_of_a_pull() {
+    fn digest_of_a_pull() {
         let digest = format!("sha256:{}", "0a".repeat(32));
         assert_eq!(digest_line(&format!("Digest: {digest}")).unwrap().as_str(), digest);
         assert_eq!(

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_has_a_digest_in_each_repository_it_was_in() {
+    fn image_has_a_digest_in_each_repository_it_was_in() {
         let digest = |n: u8| format!("sha256:{}", format!("{n:02x}").repeat(32));
         let image = ImageInspect {
             repo_digests: Some(vec![

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_knows_its_middle_and_its_targets() {
+    fn figure_knows_its_middle_and_its_targets() {
         let figure = Figure::new("x", "ms", &[3.0, 1.0, 2.0]).at_most(2.0).never_above(3.0);
         assert_eq!((figure.median, figure.min, figure.max), (2.0, 1.0, 3.0));
         assert_eq!(figure.met, Some(true));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_for_each() {
+    fn table_has_a_line_for_each() {
         let text = table(&[Figure::new("flip", "ms", &[0.5]).at_most(1.0)]);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("FIGURE") && lines[1].ends_with("met"), "{text}");

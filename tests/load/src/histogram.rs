@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_holds_what_is_put_into_it() {
+    fn bucket_holds_what_is_put_into_it() {
         for us in (0..10_000).chain([65_535, 65_536, 1_000_000, 30_000_000, u64::MAX >> 1]) {
             let top = upper(bucket(us));
             assert!(top >= us && top - us <= us / 128, "{us} is told as {top}");

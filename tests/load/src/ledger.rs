@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_is_not_there_is_an_error() {
+    fn ledger_that_is_not_there_is_an_error() {
         assert!(compare(Path::new("/nonexistent/ledger"), &Ids::new(1), &HashSet::new()).is_err());
     }
 }

@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_line_is_consistent() {
         use clap::CommandFactory;
         Options::command().debug_assert();
     }
 
     #[test]
-    fn an_end_is_required_and_bounded() {
+    fn end_is_required_and_bounded() {
         assert!(parse(&[]).is_err());
         assert_eq!(
             parse(&["--stop-file", "x"]).unwrap().longest(),

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_kept_over_all() {
+    fn rate_is_kept_over_all() {
         let start = Instant::now();
         let pace = Pace::new(start, 1500, 0.0);
         let last = (0..=1500).map(|_| pace.next().unwrap().due.unwrap()).last().unwrap();

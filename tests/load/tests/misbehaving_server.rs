@@ -195,7 +195,7 @@ async fn what_is_no_http() {
 }
 
 #[tokio::test]
-async fn an_announced_close_is_no_failure() {
+async fn announced_close_is_no_failure() {
     let url = server(|_| Does::Closes(answer("200 OK", "Connection: close\r\n", "bye")));
     let report = load(&url, "").await;
     none_failed(&report);
@@ -203,7 +203,7 @@ async fn an_announced_close_is_no_failure() {
 }
 
 #[tokio::test]
-async fn a_close_between_two_requests_is_no_failure() {
+async fn close_between_two_requests_is_no_failure() {
     let url = server(|_| Does::Closes(answer("200 OK", "", "bye")));
     // Slowly, so that the close has always come when the next request is due.
     let report = load_at("10", &url, "").await;
@@ -212,7 +212,7 @@ async fn a_close_between_two_requests_is_no_failure() {
 }
 
 #[tokio::test]
-async fn the_answer_to_another_post() {
+async fn answer_to_another_post() {
     let body = r#"{"bytes":200,"fnv1a":"0"}"#;
     let url = server(move |_| Does::Writes(answer("200 OK", "X-Echo-Id: another\r\n", body)));
     all_failed(&load(&url, "--post-share 1").await, Kind::WrongBody);
@@ -237,7 +237,7 @@ async fn only_posts_fail_where_only_they_are_answered_badly() {
 }
 
 #[tokio::test]
-async fn a_download_that_is_cut_and_a_websocket_that_is_refused_are_failures() {
+async fn download_that_is_cut_and_a_websocket_that_is_refused_are_failures() {
     let url = server(|request| {
         if request.contains("/download") {
             Does::Closes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n\0\u{1}\u{2}".to_owned())

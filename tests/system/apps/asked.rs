@@ -4,7 +4,7 @@ use super::program;
 use crate::host::Host;
 
 #[test]
-fn a_probe_looks_like_a_user() {
+fn probe_looks_like_a_user() {
     let host = Host::with_programs();
     for (name, port, names, accepted) in [
         ("named", 9800, vec!["named.test"], "named.test"),
@@ -23,7 +23,7 @@ fn a_probe_looks_like_a_user() {
 }
 
 #[test]
-fn a_probe_may_be_told_what_to_ask_with() {
+fn probe_may_be_told_what_to_ask_with() {
     let host = Host::with_programs();
     let app = program(&host, "told", 9808)
         .set("run.env.HOSTS", "inner.test")
@@ -37,7 +37,7 @@ fn a_probe_may_be_told_what_to_ask_with() {
 }
 
 #[test]
-fn an_app_that_refuses_a_probe_is_told_with_what_it_was_asked() {
+fn app_that_refuses_a_probe_is_told_with_what_it_was_asked() {
     let host = Host::with_programs();
     let app = program(&host, "picky", 9810)
         .set("health.deadline", "5s")

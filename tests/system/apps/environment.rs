@@ -24,7 +24,7 @@ fn with_lines<'h>(host: &Host, app: App<'h>) -> App<'h> {
 }
 
 #[test]
-fn a_program_gets_values_of_several_lines() {
+fn program_gets_values_of_several_lines() {
     let host = Host::with_programs();
     let app = with_lines(&host, program(&host, "lines", 9822)).install();
     for release in ["p1", "p2"] {
@@ -36,7 +36,7 @@ fn a_program_gets_values_of_several_lines() {
 }
 
 #[test]
-fn a_container_gets_values_of_several_lines_and_its_unit_does_not_show_them() {
+fn container_gets_values_of_several_lines_and_its_unit_does_not_show_them() {
     let host = Host::with_images();
     let app = with_lines(&host, container(&host, "letters", 9824)).install();
     for release in ["c1", "c2"] {

@@ -17,7 +17,7 @@ fn built<'h>(host: &'h Host, name: &str, port: u16, instructions: &str) -> App<'
 }
 
 #[test]
-fn an_image_checks_itself() {
+fn image_checks_itself() {
     let host = Host::with_images();
     // The engine would ask only once an hour.
     let check = "HEALTHCHECK --interval=1h CMD test \"$BGCTL_RELEASE\" != sick || { echo; echo sick today; exit 3; }";
@@ -45,7 +45,7 @@ fn an_image_checks_itself() {
 }
 
 #[test]
-fn an_image_runs_and_ends_as_it_says() {
+fn image_runs_and_ends_as_it_says() {
     let host = Host::with_images();
     let instructions =
         "USER 1234\nEXPOSE 3000\nSTOPSIGNAL SIGINT\nENV STUBBORN=1\nENTRYPOINT [\"/bin/sh\", \"-c\", \"exec /server\"]";

@@ -4,7 +4,7 @@ use super::{container, program};
 use crate::host::Host;
 
 #[test]
-fn a_program_that_listens_elsewhere_is_told_where() {
+fn program_that_listens_elsewhere_is_told_where() {
     let host = Host::with_programs();
     let app = program(&host, "astray", 9826)
         .set("health.deadline", "5s")
@@ -19,7 +19,7 @@ fn a_program_that_listens_elsewhere_is_told_where() {
 }
 
 #[test]
-fn a_container_that_listens_elsewhere_is_told_where() {
+fn container_that_listens_elsewhere_is_told_where() {
     let host = Host::with_images();
     for check in ["health.path", "health.tcp"] {
         let app = container(&host, "adrift", 9830).set("health.deadline", "5s");
@@ -41,7 +41,7 @@ fn a_container_that_listens_elsewhere_is_told_where() {
 }
 
 #[test]
-fn an_open_port_of_dockers_proxy_is_none_of_the_app() {
+fn open_port_of_dockers_proxy_is_none_of_the_app() {
     let host = Host::with_images();
     let app = container(&host, "proxied", 9832)
         .without("health.path")
@@ -83,7 +83,7 @@ fn ports_that_the_kernel_gives_to_clients_are_warned_of() {
 }
 
 #[test]
-fn a_probe_that_is_connected_to_itself_found_nobody() {
+fn probe_that_is_connected_to_itself_found_nobody() {
     let host = Host::with_programs();
     let health = r#"{"check":"tcp","interval":"1ms","timeout":"2s","deadline":"3s","healthy_for":"0s"}"#;
     // A network with no other ports for clients than the one that is asked, and its neighbour.

@@ -4,7 +4,7 @@ use super::{container, program};
 use crate::host::Host;
 
 #[test]
-fn a_second_port_of_a_program_is_its_colors_own() {
+fn second_port_of_a_program_is_its_colors_own() {
     let host = Host::with_programs();
     let app = program(&host, "gauged", 9812)
         .set("ports.extra.metrics.blue", 9814)
@@ -31,7 +31,7 @@ fn a_second_port_of_a_program_is_its_colors_own() {
 }
 
 #[test]
-fn a_second_port_of_a_container_is_its_colors_own() {
+fn second_port_of_a_container_is_its_colors_own() {
     let host = Host::with_images();
     let fixed = container(&host, "fixed", 9816).set("run.docker_options", vec!["--publish=9090:9090"]);
     let refused = fixed.try_install().expect(2);
@@ -67,7 +67,7 @@ fn a_second_port_of_a_container_is_its_colors_own() {
 }
 
 #[test]
-fn a_container_may_have_the_network_of_the_host() {
+fn container_may_have_the_network_of_the_host() {
     let host = Host::with_images();
     let app = container(&host, "hosted", 9820).set("run.docker_options", vec!["--network=host"]);
     let refused = app.try_install().expect(2);

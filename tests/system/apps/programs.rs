@@ -4,7 +4,7 @@ use super::{SERVER, program};
 use crate::host::Host;
 
 #[test]
-fn a_program_that_its_unit_cannot_reach_is_refused_with_what_lifts_it() {
+fn program_that_its_unit_cannot_reach_is_refused_with_what_lifts_it() {
     let host = Host::with_programs();
     let app = program(&host, "homely", 9842);
     host.succeed(&format!(
@@ -65,7 +65,7 @@ fn a_program_that_its_unit_cannot_reach_is_refused_with_what_lifts_it() {
 }
 
 #[test]
-fn a_working_directory_that_its_unit_cannot_enter_is_refused() {
+fn working_directory_that_its_unit_cannot_enter_is_refused() {
     let host = Host::with_programs();
     host.succeed("mkdir -p /root/rooted");
     let app = program(&host, "rooted", 9844)
@@ -91,7 +91,7 @@ fn make_releases(host: &Host, folder: &str) {
 }
 
 #[test]
-fn a_link_that_moves_moves_no_release() {
+fn link_that_moves_moves_no_release() {
     let host = Host::with_programs();
     let app = program(&host, "linked", 9846).set("run.exec", "/opt/linked/current/server");
     make_releases(&host, "/opt/linked");
@@ -110,7 +110,7 @@ fn a_link_that_moves_moves_no_release() {
 }
 
 #[test]
-fn a_program_that_was_overwritten_is_told_and_a_rollback_to_it_refused() {
+fn program_that_was_overwritten_is_told_and_a_rollback_to_it_refused() {
     let host = Host::with_programs();
     let app = program(&host, "written", 9848).set("run.exec", "/opt/written/server");
     let write = |code: u8| {
@@ -159,7 +159,7 @@ fn a_program_that_was_overwritten_is_told_and_a_rollback_to_it_refused() {
 }
 
 #[test]
-fn a_release_that_runs_still_is_gone_back_to_whatever_became_of_its_file() {
+fn release_that_runs_still_is_gone_back_to_whatever_became_of_its_file() {
     let host = Host::with_programs();
     let app = program(&host, "warmed", 9858)
         .set("run.exec", "/opt/warmed/server")

@@ -4,7 +4,7 @@ use super::{container, program};
 use crate::host::Host;
 
 #[test]
-fn a_release_that_never_served_is_made_anew_under_its_name() {
+fn release_that_never_served_is_made_anew_under_its_name() {
     let host = Host::with_programs();
     let app = program(&host, "commits", 9850).install();
     app.switch("a1b2");
@@ -23,7 +23,7 @@ fn a_release_that_never_served_is_made_anew_under_its_name() {
 }
 
 #[test]
-fn a_rollback_runs_the_checks_of_the_release_that_it_goes_back_to() {
+fn rollback_runs_the_checks_of_the_release_that_it_goes_back_to() {
     let host = Host::with_programs();
     let own = |release: &str| vec![format!("test \"$BGCTL_RELEASE\" = {release}")];
     let app = program(&host, "checked", 9852)
@@ -40,7 +40,7 @@ fn a_rollback_runs_the_checks_of_the_release_that_it_goes_back_to() {
 }
 
 #[test]
-fn an_app_that_has_to_be_killed_is_told() {
+fn app_that_has_to_be_killed_is_told() {
     let programs = Host::with_programs();
     let app = program(&programs, "stubborn", 9854)
         .set("run.env.STUBBORN", "1")

@@ -234,7 +234,7 @@ async fn unreachable() {
 }
 
 #[tokio::test]
-async fn a_value_of_ten_megabytes_is_told_in_a_line() {
+async fn value_of_ten_megabytes_is_told_in_a_line() {
     let etcd = Etcd::start("large", "--max-request-bytes 20971520");
     let store = open(etcd.settings()).await.unwrap();
     let created = store.create(&app("shop"), &ports()).await.unwrap();

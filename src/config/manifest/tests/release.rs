@@ -20,7 +20,7 @@ fn release(text: &str, pinned: Resolved) -> Result<Release, Invalid> {
 }
 
 #[test]
-fn a_release_takes_the_settings_of_its_app() {
+fn release_takes_the_settings_of_its_app() {
     let more = "memory = \"64M\"\nargs = [\"x\"]\nenv = { A = \"manifest\" }\ncredentials = { db = \"/db\" }\n";
     let image = Resolved::Image {
         reference: ImageRef::parse("shop:2").unwrap(),
