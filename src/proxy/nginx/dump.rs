@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// How nginx marks where a file begins.
 const FILE: &str = "# configuration file ";
@@ -47,12 +47,39 @@ pub(super) fn read(dump: &str) -> Option<Vec<Directive>> {
     Dump { files, folder }.of(0, 0)
 }
 
+/// The patterns of all files that the configuration includes, as absolute ones. What is before the first file that `dump` names is
+/// read as well: of a long one only the end may be there, and then patterns are relative to `/etc/nginx`.
+pub(super) fn includes(dump: &str) -> Vec<Utf8PathBuf> {
+    let main = dump.lines().find_map(file_of);
+    let folder = main.and_then(|main| Utf8Path::new(main).parent());
+    let folder = folder.unwrap_or(Utf8Path::new("/etc/nginx"));
+    let mut tokens = Tokens(dump.chars().peekable());
+    let (mut patterns, mut words) = (Vec::new(), Vec::new());
+    while let Some(token) = tokens.next() {
+        if let Token::Word(word) = token {
+            words.push(word);
+            continue;
+        }
+        if let [include, pattern] = words.as_slice()
+            && include == "include"
+        {
+            patterns.push(folder.join(pattern));
+        }
+        words.clear();
+    }
+    patterns
+}
+
+/// The file that begins with this line.
+fn file_of(line: &str) -> Option<&str> {
+    line.strip_prefix(FILE)?.strip_suffix(':')
+}
+
 /// The files and their texts, in the order in which nginx read them; the first one is the main one.
 fn files(dump: &str) -> Vec<(&str, String)> {
     let mut files: Vec<(&str, String)> = Vec::new();
     for line in dump.lines() {
-        let name = line.strip_prefix(FILE).and_then(|rest| rest.strip_suffix(':'));
-        if let Some(name) = name {
+        if let Some(name) = file_of(line) {
             files.push((name, String::new()));
         } else if let Some((_, text)) = files.last_mut() {
             text.push_str(line);
@@ -65,7 +92,7 @@ fn files(dump: &str) -> Vec<(&str, String)> {
 struct Dump<'d> {
     files: Vec<(&'d str, String)>,
     /// Where patterns begin that are no absolute paths.
-    folder: camino::Utf8PathBuf,
+    folder: Utf8PathBuf,
 }
 
 impl Dump<'_> {

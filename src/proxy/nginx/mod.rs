@@ -31,7 +31,7 @@ pub use self::servers::Taken;
 use self::staged::Tested;
 pub use self::workers::Snapshot;
 use crate::files;
-use crate::host::command::Command;
+use crate::host::command::{Command, Failed};
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
 use crate::model::{AppName, Hinted, NginxSettings, Port, Route, Site};
@@ -233,17 +233,11 @@ impl Nginx {
     /// none where the command that tests the configuration cannot show it. Errors where nginx refuses the configuration: it
     /// would not start again.
     pub async fn taken(&self, file: &Utf8Path, site: &Site) -> eyre::Result<Vec<Taken>> {
-        let [program, arguments @ ..] = self.settings.test.as_slice() else {
-            return Ok(Vec::new());
-        };
-        let mut arguments = arguments.to_vec();
-        let Some(option) = arguments.iter_mut().find(|argument| *argument == TESTS) else {
+        let Some(shown) = shown(&self.settings.test).await else {
             return self.test().await.map(|_| Vec::new());
         };
-        SHOWS.clone_into(option);
-        let said = Command::new(program, arguments, CHECK).keeping(DUMP).run().await;
-        let said = said.map_err(|failed| refused(&failed, format!("`{}` shows it", failed.command)))?;
-        Ok(servers::taken(&said.stdout, file, site))
+        let dump = shown.map_err(|failed| refused(&failed, format!("`{}` shows it", failed.command)))?;
+        Ok(servers::taken(&dump, file, site))
     }
 
     /// Tells the processes of this nginx from others. Where none is called nginx, it is not known what nginx is here, and every
@@ -281,6 +275,17 @@ impl Nginx {
         }
         Ok(())
     }
+}
+
+/// nginx's configuration, all files of it, as its own `-T` shows it. Returns `None` where `test`, the command that tests it, has no
+/// `-t` in whose place that could stand.
+async fn shown(test: &[String]) -> Option<Result<String, Failed>> {
+    let [program, arguments @ ..] = test else { return None };
+    let mut arguments = arguments.to_vec();
+    let option = arguments.iter_mut().find(|argument| *argument == TESTS)?;
+    SHOWS.clone_into(option);
+    let said = Command::new(program, arguments, CHECK).keeping(DUMP).run().await;
+    Some(said.map(|said| said.stdout))
 }
 
 /// Whether a test of the configuration is this host's own nginx.

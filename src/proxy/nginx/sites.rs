@@ -3,16 +3,9 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{CHECK, is_nginx};
-use crate::host::command::Command;
+use super::{dump, is_nginx, shown};
 use crate::host::layout::Layout;
 use crate::model::{Hinted, NginxSettings};
-
-/// Runs the arguments, nginx's dump of its configuration; prints the line that names its first file, and those that include others.
-/// There can be megabytes of it.
-const SCRIPT: &str = r#"all=$("$@") || exit
-printf '%s\n' "$all" | sed -n '/^# configuration file /{p;q}'
-printf '%s\n' "$all" | grep -w include | sort -u"#;
 
 /// The settings with the folder that sites go to, on a host without any of bgctl's: the default one, or the other one where only
 /// that is included. Errors where nginx certainly includes neither, or not the one that is set. Where nginx cannot tell, as without
@@ -69,43 +62,13 @@ fn reads(pattern: &Utf8Path, folder: &Utf8Path) -> bool {
 
 /// What nginx's configuration includes, as absolute patterns; none where it cannot be asked.
 async fn includes(test: &[String]) -> Option<Vec<Utf8PathBuf>> {
-    if !test.iter().any(|argument| argument == "-t") {
-        return None;
-    }
-    let dump = test
-        .iter()
-        .map(|argument| if argument == "-t" { "-T" } else { argument });
-    let arguments = ["-c", SCRIPT, "sh"].into_iter().chain(dump);
-    match Command::new("/bin/sh", arguments, CHECK).run().await {
-        Ok(said) => Some(parse(&said.stdout)),
+    match shown(test).await? {
+        Ok(dump) => Some(dump::includes(&dump)),
         Err(error) => {
             tracing::debug!("nginx does not tell what it includes: {error}");
             None
         }
     }
-}
-
-/// Relative patterns are relative to the folder of the first file.
-fn parse(dump: &str) -> Vec<Utf8PathBuf> {
-    let first = dump
-        .lines()
-        .find_map(|line| line.strip_prefix("# configuration file ")?.strip_suffix(':'));
-    let folder = first
-        .and_then(|file| Utf8Path::new(file).parent())
-        .unwrap_or(Utf8Path::new("/etc/nginx"));
-    let directives = dump
-        .lines()
-        .map(without_comment)
-        .flat_map(|line| line.split([';', '{', '}']));
-    directives
-        .filter_map(|directive| directive.trim().strip_prefix("include"))
-        .filter(|rest| rest.starts_with(char::is_whitespace))
-        .map(|pattern| folder.join(pattern.trim().trim_matches(['"', '\''])))
-        .collect()
-}
-
-fn without_comment(line: &str) -> &str {
-    line.split_once('#').map_or(line, |(before, _)| before)
 }
 
 fn not_included(includes: &[Utf8PathBuf], folder: &Utf8Path) -> eyre::Report {
@@ -149,7 +112,7 @@ http { include sites/*/*.conf; } # includes
 
     #[test]
     fn includes_are_read_as_nginx_prints_them() {
-        let includes = parse(DEBIAN);
+        let includes = dump::includes(DEBIAN);
         let expected = [
             "/etc/nginx/mime.types",
             "/etc/nginx/conf.d/*.conf",
@@ -161,7 +124,7 @@ http { include sites/*/*.conf; } # includes
         assert!(may_read(&includes[..3], "/etc/nginx/conf.d".into()));
         assert!(!may_read(&includes[..3], "/etc/nginx/vhosts".into()));
         assert!(may_read(&includes, "/etc/nginx/vhosts".into()), "nobody knows");
-        assert_eq!(parse("include x/*.conf;"), ["/etc/nginx/x/*.conf"]);
+        assert_eq!(dump::includes("include x/*.conf;"), ["/etc/nginx/x/*.conf"]);
     }
 
     #[test]
