@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use crate::host::connections::Listening;
 use crate::host::probe::{self, Healthy};
 use crate::model::{AppName, Check, HealthCheck, Port};
-use crate::runtime::docker::{Container, Docker};
+use crate::runtime::docker::{Container, Docker, container_name};
 
 /// One that runs.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Instance {
     /// That of a container which listens on port `inside`, once it runs. Errors where the engine at `socket` cannot tell.
     pub async fn in_container(socket: &Utf8Path, app: &AppName, port: Port, inside: Port) -> eyre::Result<Self> {
         let docker = Docker::connect(socket).await?;
-        let container = docker.runs(&format!("{app}-{port}")).await?;
+        let container = docker.runs(&container_name(app, port)).await?;
         let inside = Inside {
             docker,
             container,

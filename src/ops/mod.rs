@@ -5,13 +5,14 @@
 //!   each
 //! * [`context`]: what each of them starts from; [`installed`]: which apps there are
 //! * [`lock`]: one command at a time changes an app; [`opening`]: from what was asked for to an open switch
-//! * [`worker`]: the open switch is carried out
+//! * [`worker`]: the open switch is carried out; `containers`: what an app has in its engine beside what runs
 //! * [`machine`]: the engine's effects: what each step does here, and what a repair does
 //! * [`visitors`]: what keeps visitors from a site
 //! * [`instance`]: an instance as a health check sees it
 //! * [`program`]: a program of the host as a release runs it; [`sandbox`]: whether its unit can
 
 pub mod abort;
+mod containers;
 pub mod context;
 mod error;
 pub mod follow;

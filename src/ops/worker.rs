@@ -1,6 +1,6 @@
 //! The worker: carries the open switch of an app out, in `bgctl-switch@APP.service`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eyre::WrapErr as _;
 
@@ -10,7 +10,7 @@ use crate::host::boot_id;
 use crate::host::command::Command;
 use crate::host::systemd::Systemd;
 use crate::journal::Event;
-use crate::model::{App, AppName, Artifact, Color, Runtime, SwitchId, UnitName};
+use crate::model::{App, AppName, Color, Runtime, SwitchId, UnitName};
 use crate::proxy::nginx::{self, route};
 use crate::runtime::docker::Docker;
 use crate::state::deferred;
@@ -22,12 +22,14 @@ use super::context::Context;
 use super::install::program;
 use super::machine::{Published, lease_of};
 use super::opening::overruled;
-use super::{Error, Progress, leftovers};
+use super::{Error, Progress, containers, leftovers};
 
 /// How long the worker may take to say that it is there.
 const START: Duration = Duration::from_secs(30);
-/// How often the store is asked whether it is back, and how often it is looked whether a switch was opened meanwhile.
+/// How often a store or an engine that is away is asked again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long an engine that is away is waited for, after a switch that left something there.
+const ENGINE: Duration = Duration::from_secs(60);
 /// How long nginx may take to read the site of an app anew.
 const MIGRATION: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(100);
@@ -58,7 +60,7 @@ pub async fn run(
             }
         } else {
             tokio::select! {
-                () = read_links(progress) => return Ok(ended),
+                () = put_in_order(context, app, progress) => return Ok(ended),
                 () = opened(&switches) => {}
             }
         }
@@ -120,7 +122,7 @@ async fn carry_out(
     // While the switch is open: what a worker leaves that is killed here is put away by the next one.
     machine.remember();
     match outcome {
-        Outcome::Done | Outcome::RolledBack => close(context, &app, switches, progress).await?,
+        Outcome::Done | Outcome::RolledBack => close(context, &app, switches, progress)?,
         Outcome::Stuck => {}
     }
     Ok(outcome)
@@ -175,12 +177,36 @@ async fn publish(context: &Context, app: &AppName, progress: &mut dyn FnMut(Prog
     }
 }
 
-/// Makes systemd read the links by which switches enabled and disabled colors, where it asks for that. No switch waits for it, and
-/// the next one makes good for what fails here.
-async fn read_links(progress: &mut dyn FnMut(Progress<'_>)) {
-    let read = async { Systemd::connect().await?.read_links().await };
-    if let Err(error) = read.await {
-        progress(Progress::Warning(&format!("{error:#}")));
+/// What is left to do once a switch has ended. No switch waits for it, and the next one makes good for what fails here.
+async fn put_in_order(context: &Context, app: &AppName, progress: &mut dyn FnMut(Progress<'_>)) {
+    for done in [read_links().await, tidy_engine(context, app).await] {
+        if let Err(error) = done {
+            progress(Progress::Warning(&format!("{error:#}")));
+        }
+    }
+}
+
+/// Makes systemd read the links by which switches enabled and disabled colors, where it asks for that.
+async fn read_links() -> eyre::Result<()> {
+    Systemd::connect().await?.read_links().await
+}
+
+/// An engine that was away while a color was stopped has its container still.
+async fn tidy_engine(context: &Context, app: &AppName) -> eyre::Result<()> {
+    let app = context.app(app)?;
+    let Runtime::Docker(_) = app.run.runtime else {
+        return Ok(());
+    };
+    let since = Instant::now();
+    loop {
+        match Docker::connect(&context.settings()?.docker.socket).await {
+            Ok(docker) => {
+                let systemd = Systemd::connect().await?;
+                return containers::tidy(&docker, &context.layout, &systemd, &app).await;
+            }
+            Err(error) if since.elapsed() > ENGINE => return Err(error),
+            Err(_) => tokio::time::sleep(AGAIN).await,
+        }
     }
 }
 
@@ -192,7 +218,7 @@ async fn opened(switches: &Switches) {
 }
 
 /// Tidies up, as far as that can be done, and closes the switch.
-async fn close(
+fn close(
     context: &Context,
     app: &App,
     switches: &Switches,
@@ -201,27 +227,12 @@ async fn close(
     for tidied in [
         leftovers::sweep_state(&context.layout, &app.name),
         prune(context, app, switches),
-        keep_images(context, app).await,
     ] {
         if let Err(error) = tidied {
             progress(Progress::Warning(&format!("{error:#}")));
         }
     }
     Ok(switches.close()?)
-}
-
-/// Nobody who cleans up images takes those away that are on record.
-async fn keep_images(context: &Context, app: &App) -> eyre::Result<()> {
-    let Runtime::Docker(_) = app.run.runtime else {
-        return Ok(());
-    };
-    let releases = Releases::new(&context.layout, &app.name).list()?;
-    let images = releases.iter().filter_map(|release| match &release.artifact {
-        Artifact::Image { image, .. } => Some((&release.id, image)),
-        Artifact::Program { .. } => None,
-    });
-    let docker = Docker::connect(&context.settings()?.docker.socket).await?;
-    docker.keep(&app.name, &images.collect::<Vec<_>>()).await
 }
 
 /// Forgets the releases that no switch on record is about, and that no color would run.

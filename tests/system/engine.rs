@@ -91,6 +91,7 @@ fn images_of_releases_on_record_outlive_a_cleanup_or_are_fetched_again() {
     // Of one that a registry has nothing is left on the host, and it crashes.
     app.switch("v2");
     let image = host.succeed("docker inspect --format '{{.Config.Image}}' kept-9583");
+    host.wait_until("docker images -q --filter reference='bgctl/kept:v2' | grep -q .");
     host.succeed("docker stop -t 0 kept-9583; systemctl stop kept@9583; docker rmi --force $(docker images -q --filter reference='bgctl/kept:v2')");
     let status = app.bgctl("status", "").expect(0);
     assert!(

@@ -21,7 +21,7 @@ impl Look {
     fn at(app: &App<'_>) -> Result<Self, String> {
         let name = app.name();
         let all = app.host().run(&format!(
-            "set -e; bgctl status {name} --json; echo ---; docker ps --format '{{{{.Names}}}}' --filter name='^/{name}-'; \
+            "set -e; bgctl status {name} --json; echo ---; docker ps -a --format '{{{{.Names}}}}' --filter name='^/{name}-'; \
              echo ---; {}",
             LEFT_OVER.replace("APP", name)
         ));

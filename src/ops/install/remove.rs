@@ -11,7 +11,7 @@ use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
 use crate::model::{App, Color, Runtime, Settings, UnitName};
 use crate::ops::installed::installed;
-use crate::ops::{Error, leftovers};
+use crate::ops::{Error, containers, leftovers};
 use crate::proxy::nginx::{self, Nginx, old};
 use crate::runtime::docker::Docker;
 use crate::store::Store;
@@ -99,11 +99,11 @@ impl Remove<'_> {
             &layout.site_dir(&self.settings.nginx),
         )?;
         self.systemd.daemon_reload().await?;
-        self.tidy_engine().await;
         if !self.keep_state {
             self.store.remove(name).await?;
             files::remove_tree(&layout.app(name))?;
         }
+        self.tidy_engine().await;
         files::remove(&written.manifest.path)?;
         if files::remove_empty_dir(&layout.manifests())?
             && let Some(folder) = layout.manifests().parent()
@@ -113,23 +113,15 @@ impl Remove<'_> {
         Ok(left)
     }
 
-    /// Containers that its units could not remove, and the tags that keep the images of its releases. Without an engine they stay.
+    /// Without an engine what is there stays.
     async fn tidy_engine(&self) {
-        let Runtime::Docker(_) = self.app.run.runtime else {
-            return;
-        };
         let tidy = async {
             let docker = Docker::connect(&self.settings.docker.socket).await?;
-            for color in Color::BOTH {
-                let container = format!("{}-{}", self.app.name, self.app.ports.get(color));
-                docker.remove_stopped(&container).await?;
-            }
-            if self.keep_state {
-                return Ok(());
-            }
-            docker.keep(&self.app.name, &[]).await
+            containers::tidy(&docker, self.layout, self.systemd, self.app).await
         };
-        if let Err::<(), eyre::Report>(error) = tidy.await {
+        if let Runtime::Docker(_) = self.app.run.runtime
+            && let Err(error) = tidy.await
+        {
             tracing::warn!("{error:#}");
         }
     }

@@ -8,14 +8,14 @@ use crate::model::{ActiveState, Color, HealthCheck, Hinted, InstanceState, Relea
 use crate::ops::instance::Instance;
 use crate::ops::program;
 use crate::proxy::nginx::route;
-use crate::runtime::docker::Docker;
+use crate::runtime::docker::{Docker, container_name};
 
 use super::{LOG_LINES, Machine, logs};
 
 impl Machine {
     /// The name of a color's container.
     pub(super) fn container(&self, color: Color) -> String {
-        format!("{}-{}", self.app.name, self.port(color))
+        container_name(&self.app.name, self.port(color))
     }
 
     /// What runs in a color, to be asked by `health`.
@@ -130,7 +130,7 @@ impl Machine {
         let Runtime::Docker(_) = self.app.run.runtime else {
             return Ok(());
         };
-        // An engine that is down runs none of its own accord, and cannot be asked.
+        // One that is down cannot be asked; the worker tidies up when it answers again.
         let Ok(docker) = Docker::connect(&self.settings.docker.socket).await else {
             return Ok(());
         };

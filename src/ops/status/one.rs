@@ -18,7 +18,7 @@ use crate::ops::install::Files;
 use crate::ops::instance::Instance;
 use crate::ops::machine::Look;
 use crate::ops::visitors::{self, Warning};
-use crate::runtime::docker::Docker;
+use crate::runtime::docker::{Docker, container_name};
 
 /// An app, as it is.
 #[derive(Debug, Serialize)]
@@ -239,7 +239,7 @@ async fn memory(app: &App, settings: &Settings, port: Port, state: &UnitState) -
         Runtime::Program(_) => state.memory,
         Runtime::Docker(_) => {
             let docker = Docker::connect(&settings.docker.socket).await.ok()?;
-            docker.memory(&format!("{}-{port}", app.name)).await.ok().flatten()
+            docker.memory(&container_name(&app.name, port)).await.ok().flatten()
         }
     }
 }

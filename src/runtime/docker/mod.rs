@@ -21,7 +21,7 @@ use futures_util::StreamExt as _;
 
 pub use self::container::Container;
 pub use self::explain::start_hint;
-use crate::model::{AppName, Digest, Hint as _, Hinted, ImageRef, ReleaseId, ResolvedImage};
+use crate::model::{AppName, Digest, Hint as _, Hinted, ImageRef, Port, ReleaseId, ResolvedImage};
 
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
 const TIMEOUT: u64 = 120;
@@ -37,6 +37,11 @@ pub struct PullEvent {
     pub current: Option<u64>,
     /// How much it is in all, bytes.
     pub total: Option<u64>,
+}
+
+/// The name of the container of the instance on `port`.
+pub fn container_name(app: &AppName, port: Port) -> String {
+    format!("{app}-{port}")
 }
 
 /// This host's Docker engine.
