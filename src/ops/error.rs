@@ -33,18 +33,6 @@ impl Error {
         Self::Busy(eyre::Report::msg(message))
     }
 
-    /// The same with another report.
-    #[must_use]
-    pub fn map(self, report: impl FnOnce(eyre::Report) -> eyre::Report) -> Self {
-        match self {
-            Self::Invalid(error) => Self::Invalid(report(error)),
-            Self::Refused(error) => Self::Refused(report(error)),
-            Self::Busy(error) => Self::Busy(report(error)),
-            Self::Failed(error) => Self::Failed(report(error)),
-            Self::HalfDone(error) => Self::HalfDone(report(error)),
-        }
-    }
-
     fn report(&self) -> &eyre::Report {
         let (Self::Invalid(error)
         | Self::Refused(error)

@@ -128,8 +128,7 @@ fn require_own(asked: &Asked<'_>, instance: &Instance) -> eyre::Result<()> {
     }
 }
 
-/// What a person should know of the program that was started: whoever started it, a crash, a boot or a hand, users wait for it, so it
-/// is left running.
+/// A warning where the program was changed since its release was made. The instance is left running all the same: users wait for it.
 fn other_program() -> Option<String> {
     let (path, json) = (
         std::env::var("BGCTL_PROGRAM").ok()?,

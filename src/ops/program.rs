@@ -21,8 +21,8 @@ pub async fn pin(app: &App, path: &Utf8Path) -> eyre::Result<Resolved> {
     Ok(Resolved::Program { path, file: Some(file) })
 }
 
-/// Errors where the program of `release` is gone, cannot be reached, or is another one and that is to be refused. One that runs
-/// still, as it was when it was started, is only told of. Returns what an operator should know.
+/// Errors where the program of `release` is gone, cannot be reached, or was changed and that is to be refused. Returns a warning where
+/// it was changed and may start all the same, or still runs as it was when it was started.
 pub async fn require(app: &App, release: &Release, observed: &Observed) -> eyre::Result<Option<String>> {
     let Artifact::Program { path, .. } = &release.artifact else {
         return Ok(None);
