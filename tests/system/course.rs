@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Child;
 
+use serde_json::Value;
+
 use crate::app::App;
 use crate::host::{Host, Output};
 use crate::settled::settled;
@@ -36,6 +38,24 @@ pub fn moments(points: &[(Point, String)]) -> Vec<(Point, Moment)> {
     moments
 }
 
+/// The moment that a switch has come to by its journal: the last one that is on record.
+pub fn reached(journal: &str) -> Moment {
+    let events = journal
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let moments = events.filter_map(|event| {
+        let at = match event["event"].as_str()? {
+            "started" => "in",
+            "done" | "failed" => "after",
+            "undo-started" => "in undo",
+            "undo-done" => "after undo",
+            _ => return None,
+        };
+        Some(format!("{at} {}", event["step"]))
+    });
+    moments.last().unwrap_or_else(|| "before 0".to_owned())
+}
+
 /// The first and the last point of each moment. How often a call is made before a point differs a little from run to run: of two
 /// one is met.
 pub fn each_moment(moments: Vec<(Point, Moment)>) -> Vec<(Point, Moment)> {
@@ -66,16 +86,18 @@ impl<'h> Course<'h> {
 
     /// One whose release falls sick as soon as it takes traffic, and answers all the same; `v1` goes on in blue.
     pub fn back(host: &'h Host, name: &str, port: u16) -> Self {
-        let healthy = "curl -fsS http://127.0.0.1:$PORT/health && ! test -e /run/sick/$PORT";
+        let healthy = "curl -fsS http://127.0.0.1:$PORT/health && ! test -e /var/lib/sick/$PORT";
         let check = ["/bin/sh", "-c", healthy].map(toml::Value::from).to_vec();
-        host.succeed("mkdir -p /run/sick");
+        host.succeed("mkdir -p /var/lib/sick");
         let app = App::program(host, name, port)
             .without("health.path")
             .set("health.command", check)
-            .set("bake.duration", "5s")
             .install();
         app.switch("v1");
-        let app = app.set("verify.commands", vec!["touch /run/sick/$PORT"]).install();
+        let app = app
+            .set("bake.duration", "5s")
+            .set("verify.commands", vec!["touch /var/lib/sick/$PORT"])
+            .install();
         Self { app, goes_back: true }
     }
 
@@ -97,9 +119,9 @@ impl<'h> Course<'h> {
     pub fn begin(&self, number: usize) -> Child {
         let (name, idle) = (self.app.name(), self.app.port("green"));
         let release = self.app.release(&self.release(number));
-        self.app
-            .host()
-            .spawn(&format!("rm -f /run/sick/{idle}; bgctl switch {name} {release} --json"))
+        self.app.host().spawn(&format!(
+            "rm -f /var/lib/sick/{idle}; bgctl switch {name} {release} --json"
+        ))
     }
 
     /// The points of its worker that matter, with their moments, and the steps that it goes through.

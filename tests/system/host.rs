@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt, parent_id};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -291,6 +291,13 @@ impl Host {
     pub fn power_off(&self) {
         let killed = Command::new("docker").args(["kill", &self.name]).output().unwrap();
         assert!(killed.status.success(), "{killed:?}");
+    }
+
+    /// Copies a folder of it into one of this machine, also where it is off.
+    pub fn copy_out(&self, folder: &str, into: &Path) {
+        let from = format!("{}:{folder}", self.name);
+        let copied = Command::new("docker").arg("cp").arg(from).arg(into).output().unwrap();
+        assert!(copied.status.success(), "{copied:?}");
     }
 
     /// Starts it again, and waits until all is up that should be.
