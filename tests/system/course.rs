@@ -40,10 +40,9 @@ pub fn moments(points: &[(Point, String)]) -> Vec<(Point, Moment)> {
 
 /// The moment that a switch has come to by its journal: the last one that is on record.
 pub fn reached(journal: &str) -> Moment {
-    let events = journal
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let moments = events.filter_map(|event| {
+    let events = journal.lines().rev();
+    let mut events = events.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let reached = events.find_map(|event| {
         let at = match event["event"].as_str()? {
             "started" => "in",
             "done" | "failed" => "after",
@@ -53,7 +52,7 @@ pub fn reached(journal: &str) -> Moment {
         };
         Some(format!("{at} {}", event["step"]))
     });
-    moments.last().unwrap_or_else(|| "before 0".to_owned())
+    reached.unwrap_or_else(|| "before 0".to_owned())
 }
 
 /// The first and the last point of each moment. How often a call is made before a point differs a little from run to run: of two
