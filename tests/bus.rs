@@ -537,7 +537,7 @@ async fn start_that_waits_is_taken_back_by_a_stop() {
 }
 
 #[tokio::test]
-async fn what_is_known_about_a_unit() {
+async fn properties_of_a_unit_are_read() {
     let (systemd, shared, _fake) = systemd(Job::Hangs).await;
     let state = systemd.state(&unit("shop")).await.unwrap();
     assert_eq!(
@@ -581,7 +581,7 @@ async fn enabling_says_whether_it_changed_anything() {
 }
 
 #[tokio::test]
-async fn whoever_is_subscribed_already_hears_how_a_job_ends() {
+async fn subscriber_that_is_one_already_hears_how_a_job_ends() {
     let (systemd, _, _fake) = systemd(Job::EndsToASubscriber).await;
     systemd.start(&unit("shop"), LONG).await.unwrap();
 }
@@ -595,7 +595,7 @@ async fn reload_that_is_refused_for_now_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_is_said_of_all_units_is_so_of_those_whose_file_is_newer() {
+async fn reload_is_needed_by_units_whose_file_is_newer() {
     let (systemd, shared, _fake) = systemd(Job::Hangs).await;
     let needs_reload = async || systemd.state(&unit("shop")).await.unwrap().needs_reload;
     let (long_ago, far_away) = (0, 4_000_000_000_000_000);

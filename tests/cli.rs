@@ -61,7 +61,7 @@ fn manifest(folder: &Path) -> String {
 }
 
 #[test]
-fn what_changes_the_host_is_for_root() {
+fn commands_that_change_the_host_are_for_root() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = folder.path().join("bgctl");

@@ -296,7 +296,7 @@ fn every(mut check: impl FnMut(&Facts)) {
 }
 
 #[test]
-fn whatever_is_found_is_put_right_once_and_for_all_and_no_user_notices() {
+fn differences_are_repaired_once_and_no_user_notices() {
     let mut count = 0;
     every(|before| {
         count += 1;
@@ -346,7 +346,7 @@ fn color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
 }
 
 #[test]
-fn who_serves() {
+fn serving_color_of_each_route() {
     let mut lines = Vec::new();
     let name = |color: Option<Color>| Color::or_none(color);
     for route in Route::ALL {

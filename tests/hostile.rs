@@ -20,7 +20,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 #[test]
-fn what_the_fuzzers_found_holds() {
+fn inputs_that_fuzzers_found_hold() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
     for (name, check) in hostile::ALL {
         let files = std::fs::read_dir(corpus.join(name)).unwrap();
@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_in_etcd_is_a_cursor_or_is_told(pairs in values::pairs()) {
+    fn keys_in_etcd_are_a_cursor_or_are_told(pairs in values::pairs()) {
         hostile::etcd::check(pairs.as_bytes());
     }
 }

@@ -109,7 +109,7 @@ fn same_release_may_be_switched_to_again() {
 }
 
 #[test]
-fn what_is_not_on_record_any_more_is_not_pinned_again() {
+fn release_that_is_not_on_record_any_more_is_not_pinned_again() {
     let idle = builders::state(ActiveState::Inactive, false, Some("r0"));
     let mut observed = builders::serving_beside(Color::Blue, idle);
     let back = |observed: &Observed| {
@@ -187,7 +187,7 @@ fn refusals_of_a_rollback() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_in_its_own_words() {
+fn refusals_are_told_in_their_own_words() {
     let refusal = Refusal::from(Invalid::value("a port", 0, "ports are 1 to 65535"));
     assert_eq!(refusal.to_string(), "cannot use \"0\" as a port: ports are 1 to 65535");
     assert_eq!(refusal.hint(), None);

@@ -115,7 +115,7 @@ fn rendered(app: &App) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_is_rendered_is_what_is_expected() {
+fn rendered_files_are_as_expected() {
     let accept = std::env::var_os("BGCTL_ACCEPT").is_some();
     for case in cases() {
         let expected = case.join("expected");
@@ -143,7 +143,7 @@ fn what_is_rendered_is_what_is_expected() {
 }
 
 #[test]
-fn what_is_installed_is_sealed() {
+fn installed_files_are_sealed() {
     for case in cases() {
         let app = app(&case);
         let files = rendered(&app);

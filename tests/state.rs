@@ -230,7 +230,7 @@ fn cursor() -> Cursor {
 }
 
 #[test]
-fn what_is_known_of_a_cursor_in_etcd() {
+fn record_of_a_cursor_in_etcd() {
     let (host, name) = (Host::new(), builders::app().name);
     assert_eq!(known::read(&host.layout, &name).unwrap(), None);
     let seen = Stored {
@@ -259,7 +259,7 @@ fn etcd() -> StoreSettings {
 }
 
 #[test]
-fn what_etcd_does_not_know_of_yet() {
+fn record_that_etcd_does_not_know_of_yet() {
     let (host, name) = (Host::new(), builders::app().name);
     let journal = Journal::new(&host.layout, &name);
     journal.push(Revision(12), cursor()).unwrap();
@@ -393,7 +393,7 @@ fn switches_that_failed_leave_the_last_ones_that_are_done_on_record() {
 }
 
 #[test]
-fn what_an_earlier_bgctl_wrote_is_read() {
+fn records_of_earlier_versions_are_read() {
     let (host, app) = (Host::new(), builders::app());
     let name = &app.name;
     let old = |file: &str| format!("{}/tests/state/{file}", env!("CARGO_MANIFEST_DIR"));

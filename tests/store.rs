@@ -92,7 +92,7 @@ async fn person_can_read_it() {
 }
 
 #[tokio::test]
-async fn what_is_broken_is_named_and_kept() {
+async fn broken_cursor_is_named_and_kept() {
     let folder = Folder::new();
     let store = folder.store().await;
     let path = folder.path("state/shop/cursor.json");
@@ -179,7 +179,7 @@ async fn error_of_the_disk_is_no_damage() {
 }
 
 #[tokio::test]
-async fn who_cannot_write_is_told() {
+async fn user_that_cannot_write_is_told() {
     let folder = Folder::new();
     fs_err::write(folder.path("state"), "a file").unwrap();
     let failure = folder.store().await.create(&app("shop"), &ports()).await.unwrap_err();

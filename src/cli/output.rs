@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_said_steers_no_terminal() {
+    fn text_of_others_steers_no_terminal() {
         assert_eq!(harmless("a\u{1b}[31m\r\u{9b}b\n\tü"), "a\\u{1b}[31m\\r\\u{9b}b\n\tü");
     }
 

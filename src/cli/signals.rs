@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_has_to_end_ends() {
+    async fn work_that_has_to_end_ends() {
         let mut signals = Signals::hold().unwrap();
         let mut heard = Signals::hold().unwrap();
         let work = async {

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_and_cannot_be_read_is_an_error() {
+    fn file_that_cannot_be_read_is_an_error() {
         assert!(read(Utf8Path::new("/")).is_err());
         let folder = tempfile::tempdir().unwrap();
         let link = Utf8PathBuf::from_path_buf(folder.path().join("bgctl.toml")).unwrap();

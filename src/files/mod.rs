@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_swept() {
+    fn leftovers_of_a_killed_process_are_removed() {
         let (_guard, dir) = folder();
         let mut dead = std::process::Command::new("true").spawn().unwrap();
         dead.wait().unwrap();

@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_holds_the_output_open_is_not_waited_for() {
+    async fn process_that_holds_the_output_open_is_not_waited_for() {
         let began = Instant::now();
         let output = Command::shell("sleep 300 & echo $!", LONG).run().await.unwrap();
         assert!(began.elapsed() < LONG / 2);

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_an_option_or_break_a_line_is_refused() {
+    fn text_that_could_be_an_option_or_break_a_line_is_refused() {
         for bad in ["", "--privileged", "a b", "a\nb", "$(x)", "a%b"] {
             assert!(ImageRef::parse(bad).is_err(), "{bad}");
         }

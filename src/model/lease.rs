@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_what_was_written_and_nothing_else() {
+    fn lease_is_read_as_it_was_written_and_no_other_text_is_one() {
         let text = serde_json::to_vec(&lease()).unwrap();
         assert_eq!(Lease::parse(&text).unwrap(), lease());
         let long = Lease {

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_bgctl_wrote_is_told_from_what_is_damaged() {
+    fn records_of_a_newer_version_are_told_from_damaged_ones() {
         let newer = |version: u32| {
             let body = format!("{{\"version\":{version}");
             format!("{body},\"sum\":\"{}\"}}\n", sum(body.as_bytes()))

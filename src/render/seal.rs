@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_is_intact() {
+    fn sealed_text_is_intact() {
         for text in ["", "a", "a\n", "a\n\n", "a\n# bgctl other sha256:00\n"] {
             assert_eq!(check(&seal(&shop(), text)), Seal::Intact(shop()), "{text:?}");
         }

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_host_moved_stays() {
+    fn cursor_that_another_host_moved_stays() {
         let deferred = Deferred {
             expected: Revision(12),
             moves: vec![cursor(Color::Blue, "host-1/0008")],

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_aside_is_still_there() {
+    fn file_that_is_put_aside_is_still_there() {
         let root = tempfile::tempdir().unwrap();
         let layout = Layout::new(Utf8PathBuf::try_from(root.path().to_owned()).unwrap());
         let site = layout.below("etc/nginx/conf.d/shop.conf");

@@ -235,7 +235,7 @@ fn etcd_that_is_not_there_or_refuses_the_password() {
 }
 
 #[test]
-fn who_is_not_root_and_a_machine_without_systemd() {
+fn users_other_than_root_and_machines_without_systemd() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "mine", 9330).install();

@@ -415,7 +415,7 @@ fn suffer_all(bench: &Bench<'_>, faults: &[Fault]) -> Vec<String> {
 }
 
 #[test]
-fn what_a_switch_talks_to_fails_at_any_step() {
+fn services_that_a_switch_needs_fail_at_any_step() {
     let host = host("faults-services");
     let bench = Bench::new(&host, ["p1", "p2"], App::program);
     suffer_all(&bench, &SERVICES);

@@ -47,7 +47,7 @@ fn ctrl_c_ends_the_following_and_not_the_switch() {
 }
 
 #[test]
-fn who_cannot_see_how_a_switch_ends_is_told_so_and_follows_it_again() {
+fn follower_that_cannot_see_the_end_is_told_so_and_follows_again() {
     let host = Host::boot("no-bus");
     host.copy_program();
     let gate = "while test -e /run/gate; do sleep 0.1; done";

@@ -183,7 +183,7 @@ fn site_of_somebody_else_that_nginx_refuses_is_blamed_and_left() {
 }
 
 #[test]
-fn what_is_pinned_keeps_its_ports_and_its_kind() {
+fn pinned_release_keeps_its_ports_and_its_kind() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "pinned", 9320).install();

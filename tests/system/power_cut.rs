@@ -155,7 +155,7 @@ fn cut_and_boot<'h>(host: &'h Host, make: impl Fn(&'h Host, &str, u16) -> Course
 }
 
 #[test]
-fn what_goes_well_is_done_after_a_power_cut_at_any_moment() {
+fn switch_is_done_after_a_power_cut_at_any_moment() {
     let host = host("cut-forth");
     let moments = cut_and_boot(&host, |host, name, port| {
         Course::forth(App::program(host, name, port).install())
@@ -164,7 +164,7 @@ fn what_goes_well_is_done_after_a_power_cut_at_any_moment() {
 }
 
 #[test]
-fn what_goes_back_is_back_after_a_power_cut_at_any_moment() {
+fn failing_switch_is_rolled_back_after_a_power_cut_at_any_moment() {
     let host = host("cut-back");
     let moments = cut_and_boot(&host, Course::back);
     assert!(moments > 5, "{moments}");

@@ -35,7 +35,7 @@ fn is_put_right(app: &App<'_>, hands: &[(&str, &str)], release: &str, color: &st
 }
 
 #[test]
-fn what_users_do_not_notice_is_put_right_and_they_do_not_notice_that_either() {
+fn drift_that_users_do_not_notice_is_repaired_unnoticed() {
     let host = Host::with_images();
     let app = App::docker(&host, "hands", 9360).install();
     app.switch("v1");
@@ -106,7 +106,7 @@ fn what_users_do_not_notice_is_put_right_and_they_do_not_notice_that_either() {
 }
 
 #[test]
-fn what_takes_an_app_away_from_its_users_is_put_right() {
+fn drift_that_takes_an_app_down_is_repaired() {
     let host = Host::with_images();
     let app = App::docker(&host, "gone", 9362).install();
     app.switch("v1");
@@ -161,7 +161,7 @@ fn what_takes_an_app_away_from_its_users_is_put_right() {
 }
 
 #[test]
-fn what_a_person_wrote_is_kept() {
+fn files_of_the_operator_are_kept() {
     let host = Host::with_programs();
     let app = App::program(&host, "wrote", 9360).install();
     app.switch("p1");
@@ -263,7 +263,7 @@ fn switch_that_is_stuck_for_what_is_damaged_goes_on_after_a_repair() {
 }
 
 #[test]
-fn what_a_disk_damaged_is_named_and_never_used() {
+fn damaged_files_are_named_and_never_used() {
     let host = Host::with_programs();
     let app = App::program(&host, "platter", 9362).install();
     app.switch("p1");

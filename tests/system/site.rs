@@ -190,7 +190,7 @@ fn questions_of_bgctl_are_answered_on_the_loopback_port_alone() {
 }
 
 #[test]
-fn what_another_apps_site_answers_is_none_of_ones_own() {
+fn answers_of_another_apps_site_do_not_count() {
     let host = Host::boot("other-site");
     host.copy_program();
     let other = App::program(&host, "first", 9100).install();

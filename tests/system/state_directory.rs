@@ -54,7 +54,7 @@ fn both_colors_write_to_it_and_find_what_the_other_one_wrote() {
 }
 
 #[test]
-fn what_an_older_systemd_left_there_is_found_by_a_newer_one() {
+fn files_of_an_older_systemd_are_found_by_a_newer_one() {
     let host = Host::with_programs();
     let app = app(&host, "heir", 9606).install();
     app.switch("p1");

@@ -68,7 +68,7 @@ fn with_its_state_kept_an_app_goes_on_where_it_was() {
 }
 
 #[test]
-fn what_was_changed_by_hand_keeps_all_that_it_needs() {
+fn units_that_were_edited_keep_all_that_they_need() {
     let host = lone_host();
     let _alone = alone(&host);
     let app = App::docker(&host, "mine", 9316).install();

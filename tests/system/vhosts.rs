@@ -141,7 +141,7 @@ fn address_that_nginx_takes_only_by_a_restart_is_told_and_taken_by_one() {
 }
 
 #[test]
-fn what_is_broken_elsewhere_is_named_and_stops_no_switch() {
+fn faults_of_other_sites_are_named_and_stop_no_switch() {
     let (host, _alone) = host();
     let app = App::program(&host, "whole", 9722).install();
     app.switch("p1");

@@ -24,7 +24,7 @@ fn json(events: &str, outcome: Option<Outcome>) -> String {
 }
 
 #[test]
-fn what_programs_get_is_what_is_documented() {
+fn json_is_as_documented() {
     assert_eq!(json(DONE, Some(Outcome::Done)), include_str!("../json/switch.json"));
 }
 
@@ -45,7 +45,7 @@ fn failure_is_told_to_programs() {
 }
 
 #[test]
-fn what_still_runs_has_no_end() {
+fn switch_that_still_runs_has_no_end() {
     let report: serde_json::Value = serde_json::from_str(&json("", None)).unwrap();
     assert_eq!(
         (&report["outcome"], &report["ended"]),

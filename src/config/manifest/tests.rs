@@ -149,7 +149,7 @@ fn errors_show_the_place() {
 }
 
 #[test]
-fn what_is_missing() {
+fn missing_keys_are_named() {
     let texts = [
         "",
         "name = \"a\"",

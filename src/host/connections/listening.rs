@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_asked_is_told_from_who_is_not() {
+    fn address_that_is_asked_is_told_from_others() {
         for (is_inside, address, reaches) in [
             (false, "127.0.0.1:9001", true),
             (false, "0.0.0.0:9001", true),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn where_it_listens_is_told() {
+    fn sockets_that_listen_are_told() {
         let told = |is_inside, addresses: &[&str]| listening(is_inside, addresses).explain(port()).unwrap();
         assert_eq!(told(false, &[]), "it listens on no TCP port");
         let both = told(false, &["[::1]:9001", "127.0.0.1:3000"]);

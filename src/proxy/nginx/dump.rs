@@ -251,7 +251,7 @@ server { listen 81; location / { return 200 \"}\"; } }
     }
 
     #[test]
-    fn what_is_no_configuration_is_not_read() {
+    fn output_that_is_no_configuration_is_not_read() {
         let main = |text: &str| read(&format!("# configuration file /etc/nginx.conf:\n{text}"));
         assert!(main("a { b; }").is_some());
         for bad in ["a {", "a; }", "a", "include nginx.conf;"] {

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lost_or_doubled_is_found() {
+    fn lost_and_doubled_posts_are_found() {
         let ids = Ids::new(7);
         let lines = [(0, "r1"), (1, "r1"), (1, "r2"), (3, "r2")]
             .map(|(number, release)| format!("{} {release}\n", ids.id(number)));

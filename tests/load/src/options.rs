@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_bounded() {
+    fn load_is_bounded() {
         for arguments in [
             ["--connections", "1025"],
             ["--rate", "100001"],

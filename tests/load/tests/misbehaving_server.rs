@@ -189,7 +189,7 @@ async fn no_answer_in_time() {
 }
 
 #[tokio::test]
-async fn what_is_no_http() {
+async fn answer_that_is_no_http() {
     let url = server(|_| Does::Writes("220 mail ready\r\n".to_owned()));
     all_failed(&load(&url, "").await, Kind::Protocol);
 }

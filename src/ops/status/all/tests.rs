@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_programs_get_is_what_is_documented() {
+fn json_is_as_documented() {
     let line = Line {
         app: AppName::parse("shop").unwrap(),
         active: Some(Color::Blue),

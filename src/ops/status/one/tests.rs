@@ -30,7 +30,7 @@ fn color(color: Color, port: u16, active: Color) -> ColorStatus {
 }
 
 #[test]
-fn what_programs_get_is_what_is_documented() {
+fn json_is_as_documented() {
     let status = Status {
         app: "shop".to_owned(),
         url: "http://shop.example".to_owned(),
