@@ -30,7 +30,10 @@ differ='install:: switch:: program:: docker:: rollback:: abort:: repair:: uninst
 run_tests() {
     case ${1:-} in
     '') ;;
-    --all) differ='' ;;
+    --all)
+        differ=''
+        export BGCTL_ALL=1
+        ;;
     *) die "test: unknown option $1" ;;
     esac
     need shellcheck shellcheck "to check the shell scripts"

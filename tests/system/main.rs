@@ -18,6 +18,7 @@ mod host;
 mod http;
 mod load;
 mod lock;
+mod part;
 mod settled;
 mod trap;
 
