@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppName, ByColor, Color, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, OnChange, Port, PortName,
-    Site,
+    Pull, Site,
 };
 
 /// An app: everything that its manifest says, validated, with the defaults filled in.
@@ -96,6 +96,8 @@ impl Runtime {
 pub struct Docker {
     /// The image that a switch takes where none is given.
     pub image: ImageRef,
+    /// When a switch asks the registry what an image is.
+    pub pull: Pull,
     /// The port the app listens on in its container. `None`: the container has the host's network, and the app listens on its
     /// color's own port.
     pub container_port: Option<Port>,

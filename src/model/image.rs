@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use super::Invalid;
 use super::name::name;
 
+/// When the registry is asked what an image is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// Whenever a tag is given: it may have moved.
+    #[default]
+    Always,
+    /// Where there is no image of that name on this host.
+    Missing,
+}
+
 name!(
     /// A reference to an image as a person writes it: `[REGISTRY/]NAME[:TAG][@sha256:...]`, or `sha256:...` for an
     /// image of this host.

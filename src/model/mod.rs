@@ -30,7 +30,7 @@ pub use cursor::{Cursor, Known, Revision, Stored};
 pub use header::{check_header_name, check_header_value, check_host};
 pub use health::{Check, HealthCheck, HttpCheck};
 pub use host::HostId;
-pub use image::{Digest, ImageRef, ResolvedImage};
+pub use image::{Digest, ImageRef, Pull, ResolvedImage};
 pub use lease::{Holder, Lease, NotALease};
 pub use listen::{Gives, Listen, Listening, Network};
 pub use location::{Location, PathPrefix, Protocol};

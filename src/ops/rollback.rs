@@ -1,6 +1,6 @@
 //! Making an earlier release active again.
 
-use crate::model::{AppName, Artifact, Hint as _, Hinted, Release, ReleaseId};
+use crate::model::{AppName, Artifact, Hint as _, Hinted, Pull, Release, ReleaseId};
 use crate::plan::{self, Plan, Verb};
 
 use super::context::Context;
@@ -73,7 +73,13 @@ async fn require_image(
     let Artifact::Image { image, .. } = &release.artifact else {
         return Ok(());
     };
-    let found = switch::resolve(&context.settings()?.docker, &image.reference()?, progress).await;
+    let found = switch::resolve(
+        &context.settings()?.docker,
+        &image.reference()?,
+        Pull::Missing,
+        progress,
+    )
+    .await;
     Ok(found.map(drop).hint(format!(
         "release {} runs this image and no other; for another release, see `bgctl status {app}` and `bgctl rollback --help`",
         release.id

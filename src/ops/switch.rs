@@ -4,8 +4,8 @@ use camino::Utf8PathBuf;
 
 use crate::config::env_file;
 use crate::model::{
-    App, AppName, Check, DockerSettings, ImageRef, Invalid, Observed, Release, ReleaseId, Resolved, ResolvedImage,
-    Runtime,
+    App, AppName, Check, DockerSettings, ImageRef, Invalid, Observed, Pull, Release, ReleaseId, Resolved,
+    ResolvedImage, Runtime,
 };
 use crate::plan::{self, Verb};
 use crate::runtime::docker::Docker;
@@ -66,7 +66,7 @@ async fn pin(
         (Runtime::Docker(docker), image, None) => {
             let reference = image.unwrap_or_else(|| docker.image.clone());
             let settings = &context.settings()?.docker;
-            let image = resolve(settings, &reference, progress).await?;
+            let image = resolve(settings, &reference, docker.pull, progress).await?;
             if app.health.check == Check::Image {
                 let engine = Docker::connect(&settings.socket).await?;
                 engine.require_check(&image, &docker.options).await?;
@@ -84,15 +84,16 @@ async fn pin(
     }
 }
 
-/// Pins an image, pulling it where a registry has it.
+/// Pins an image, pulling it where a registry has it, or only where it is not here.
 pub async fn resolve(
     settings: &DockerSettings,
     image: &ImageRef,
+    pull: Pull,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> eyre::Result<ResolvedImage> {
     let docker = Docker::connect(&settings.socket).await?;
     let mut pulling = |event| progress(Progress::Pulling { image, event: &event });
-    let to = docker.resolve(image, &mut pulling).await?;
+    let to = docker.resolve(image, pull, &mut pulling).await?;
     progress(Progress::Resolved { image, to: &to });
     Ok(to)
 }

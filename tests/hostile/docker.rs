@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bgctl::model::{ImageRef, ResolvedImage};
+use bgctl::model::{ImageRef, Pull, ResolvedImage};
 use bgctl::runtime::docker::Docker;
 use camino::Utf8PathBuf;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -48,7 +48,7 @@ pub fn check(data: &[u8]) {
             let client = async {
                 let docker = Docker::connect(&engine.socket).await.unwrap();
                 let mut events = 0;
-                let pinned = docker.resolve(&reference, &mut |_| events += 1).await;
+                let pinned = docker.resolve(&reference, Pull::Always, &mut |_| events += 1).await;
                 (pinned, events)
             };
             tokio::select! {

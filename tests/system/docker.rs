@@ -1,6 +1,6 @@
 //! The docker runtime: names, signals, images, secrets.
 
-use crate::app::App;
+use crate::app::{App, IMAGE};
 use crate::host::{Host, wait};
 use crate::load::wait_for_release;
 
@@ -189,4 +189,58 @@ fn secret_is_in_no_command_line_log_store_or_error() {
         assert_eq!(is_there(command), "", "{command}");
     }
     assert!(!said.contains("s3cret-of-"), "{said}");
+}
+
+/// With the containerd image store, Docker 29's default, an image that was built here looks like one of a registry. Docker 20.10 has
+/// no such store, and passes over the setting.
+#[test]
+fn image_that_was_built_here_is_deployed_and_rolled_back_to_with_any_image_store() {
+    // What containerd lays over each other cannot lie on layers itself.
+    let host = Host::boot_with("image-store", &["--volume", "/var/lib/containerd"]);
+    let settings = r#"{"features": {"containerd-snapshotter": true}}"#;
+    host.copy_in("/etc/docker/daemon.json", settings);
+    host.succeed("systemctl restart docker && sh /vagrant/vagrant/push-release v1");
+    let build = |release: &str| {
+        let file = format!("FROM {IMAGE}:v1\\nENV BUILD={release}\\n");
+        host.succeed(&format!("printf '{file}' | docker build -q -t only-here:1 -"));
+    };
+    let app = App::docker(&host, "built", 9820)
+        .set("run.image", "only-here:1")
+        .set("run.pull", "missing")
+        .install();
+    // The image that runs, by what was built into it.
+    let runs = || {
+        let env = "docker inspect --format '{{json .Config.Env}}' $(docker ps --quiet --filter name=built-)";
+        let env: Vec<String> = serde_json::from_str(&host.succeed(env)).unwrap();
+        let build = env.iter().find_map(|line| line.strip_prefix("BUILD="));
+        build.unwrap_or("v1").to_owned()
+    };
+    for release in ["one", "two"] {
+        build(release);
+        app.bgctl("switch", &format!("--release {release}")).expect(0);
+        assert_eq!(runs(), release);
+    }
+    host.succeed("docker image prune --force");
+    app.bgctl("rollback", "").expect(0);
+    assert_eq!(runs(), "one");
+    app.is_served_by("one", "blue");
+    // One that was pulled needs no registry any more, also when its tag has moved.
+    let app = app
+        .without("run.pull")
+        .set("run.image", format!("{IMAGE}:v1"))
+        .install();
+    app.bgctl("switch", "--release three").expect(0);
+    host.succeed(&format!(
+        "docker tag only-here:1 {IMAGE}:v1 && systemctl stop docker-registry"
+    ));
+    let unit = app.unit("green");
+    host.succeed(&format!(
+        "docker rm --force $(docker ps -q --filter name=built-) && systemctl restart {unit}"
+    ));
+    assert_eq!(runs(), "v1");
+    let app = app.set("run.pull", "missing").install();
+    app.bgctl("switch", "--release four").expect(0);
+    assert_eq!(runs(), "two", "as it is tagged here");
+    let gone = app.bgctl("switch", &format!("--image {IMAGE}:gone")).expect(3);
+    assert!(gone.error().contains("cannot be reached"), "{gone:?}");
 }

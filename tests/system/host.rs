@@ -80,7 +80,12 @@ impl Output {
 impl Host {
     /// Boots a host for this test alone; it is removed at the end of the test.
     pub fn boot(name: &str) -> Self {
-        let mut host = Self::boot_as(&container(name));
+        Self::boot_with(name, &[])
+    }
+
+    /// As [`Host::boot`], with more options of `docker run`.
+    pub fn boot_with(name: &str, options: &[&str]) -> Self {
+        let mut host = Self::boot_as(&container(name), options);
         host.is_own = true;
         host
     }
@@ -100,7 +105,7 @@ impl Host {
                 return host;
             }
         }
-        let host = Self::boot_as(&container);
+        let host = Self::boot_as(&container, &[]);
         prepare(&host);
         host.succeed("touch /run/prepared");
         host
@@ -116,10 +121,11 @@ impl Host {
         Self::shared("programs", Self::use_local_store)
     }
 
-    fn boot_as(container: &str) -> Self {
+    fn boot_as(container: &str, options: &[&str]) -> Self {
         remove_after_the_run(container);
         let boot = Command::new(repository().join("vagrant/sandbox"))
             .args(["boot", container])
+            .args(options)
             .output()
             .unwrap();
         assert!(boot.status.success(), "cannot boot a host: {:?}", Output::of(&boot));

@@ -87,6 +87,7 @@ fn docker(written: &mut written::Run, image: ImageRef) -> Result<Runtime, Proble
     let options = texts(written.docker_options.take(), |option| option.0);
     Ok(Runtime::Docker(Docker {
         image,
+        pull: written.pull.take().map(Spanned::into_inner).unwrap_or_default(),
         container_port: container_port(written.container_port.take(), &options)?,
         volumes: texts(written.volumes.take(), |volume| volume.0),
         options,
@@ -112,6 +113,7 @@ fn program(written: &mut written::Run, exec: Spanned<AbsolutePath>) -> Result<Ru
     refuse(
         "exec",
         [
+            ("pull", span(written.pull.as_ref())),
             ("container_port", span(written.container_port.as_ref())),
             ("volumes", span(written.volumes.as_ref())),
             ("docker_options", span(written.docker_options.as_ref())),

@@ -13,7 +13,8 @@ use crate::config::value::{
     Status, Text, Time, Volume,
 };
 use crate::model::{
-    AppName, CredentialId, EnvName, ImageRef, Listen, Network, OnChange, PathPrefix, PortName, Protocol, ServerName,
+    AppName, CredentialId, EnvName, ImageRef, Listen, Network, OnChange, PathPrefix, PortName, Protocol, Pull,
+    ServerName,
 };
 
 #[derive(Debug, Deserialize)]
@@ -38,6 +39,7 @@ pub(super) struct Manifest {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Run {
     pub(super) image: Option<Spanned<ImageRef>>,
+    pub(super) pull: Option<Spanned<Pull>>,
     pub(super) container_port: Option<Spanned<PortNumber>>,
     pub(super) volumes: Option<Spanned<Vec<Volume>>>,
     pub(super) docker_options: Option<Spanned<Vec<DockerOption>>>,

@@ -8,7 +8,7 @@ use crate::drift::{CursorFact, Facts, Pin, Repair};
 use crate::engine::Effects as _;
 use crate::files;
 use crate::host::systemd::JOB_MARGIN;
-use crate::model::{Artifact, Color, Cursor, Hinted, ReleaseId, ResolvedImage, Stored, UnitName};
+use crate::model::{Artifact, Color, Cursor, Hinted, Pull, ReleaseId, ResolvedImage, Stored, UnitName};
 use crate::ops::install::{self, Files, Put};
 use crate::proxy::nginx::route;
 use crate::runtime::docker::Docker;
@@ -132,7 +132,10 @@ impl Machine {
     /// Somebody may have cleaned up images since it was started.
     async fn require_image(&self, image: &ResolvedImage) -> eyre::Result<()> {
         let docker = Docker::connect(&self.settings.docker.socket).await?;
-        docker.resolve(&image.reference()?, &mut |_| {}).await.map(drop)
+        docker
+            .resolve(&image.reference()?, Pull::Missing, &mut |_| {})
+            .await
+            .map(drop)
     }
 
     /// Moves the cursor from what was seen; one that is missing or broken is written anew.

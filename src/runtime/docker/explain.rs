@@ -74,7 +74,9 @@ pub(super) fn pull(reference: &ImageRef, here: Option<&Digest>, error: &PullErro
     };
     if let Some(digest) = here {
         let image = format!("{}@{digest}", reference.repository());
-        hint = format!("{hint}; the image that is here already needs no registry: --image {image}");
+        hint = format!(
+            "{hint}; the image that is here already needs no registry: --image {image}, or pull = \"missing\" in [run]"
+        );
     }
     Hinted::new(format!("cannot pull image {reference}: {what}"), hint).into()
 }

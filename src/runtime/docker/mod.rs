@@ -21,7 +21,7 @@ use futures_util::StreamExt as _;
 
 pub use self::container::Container;
 pub use self::explain::start_hint;
-use crate::model::{AppName, Digest, Hint as _, Hinted, ImageRef, Port, ReleaseId, ResolvedImage};
+use crate::model::{AppName, Digest, Hint as _, Hinted, ImageRef, Port, Pull, ReleaseId, ResolvedImage};
 
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
 const TIMEOUT: u64 = 120;
@@ -72,13 +72,14 @@ impl Docker {
     /// * With a digest it means that, and is pulled only where it is not here.
     /// * An image of this host that never was in a registry under this name (built, imported or tagged here) is resolved to
     ///   its id; no registry is asked.
-    /// * Anything else is pulled anew, so that a moved tag means what it was moved to. Of an image for several
-    ///   architectures the digest is that of the whole list, which is what `docker run REPOSITORY@DIGEST` takes.
+    /// * Anything else is pulled anew, so that a moved tag means what it was moved to; with [`Pull::Missing`] only where it is not
+    ///   here. Of an image for several architectures the digest is that of the whole list, which is what `docker run REPOSITORY@DIGEST` takes.
     ///
     /// Fails where there is no such image, or its registry cannot be reached or asks for a login.
     pub async fn resolve(
         &self,
         reference: &ImageRef,
+        pull: Pull,
         on_event: &mut dyn FnMut(PullEvent),
     ) -> eyre::Result<ResolvedImage> {
         if let Ok(id) = Digest::parse(reference.as_str()) {
@@ -91,12 +92,18 @@ impl Docker {
         match (&here, reference.digest(), known) {
             (Some(_), Some(digest), _) => registry(reference, digest),
             (Some(image), None, None) => Ok(ResolvedImage::Local { id: id_of(image)? }),
+            // In containerd's image store the id is the digest, and a name for what was only built here would be lost with its tag.
+            (Some(image), None, Some(known)) if pull == Pull::Missing => match id_of(image)? {
+                id if id == known => Ok(ResolvedImage::Local { id }),
+                _ => registry(reference, known),
+            },
             (_, wanted, known) => {
                 let pulled = self.pull(reference, on_event).await;
                 let pulled = pulled.map_err(|error| explain::pull(reference, known.as_ref(), &error))?;
-                match wanted.or(pulled) {
-                    Some(digest) => registry(reference, digest),
-                    None => self.pulled_digest(reference).await,
+                match (wanted, pulled) {
+                    (Some(digest), _) => registry(reference, digest),
+                    (None, Some(digest)) => self.pulled(reference, digest, on_event).await,
+                    (None, None) => self.pulled(reference, self.digest(reference).await?, on_event).await,
                 }
             }
         }
@@ -229,12 +236,28 @@ impl Docker {
         Ok(pulled)
     }
 
-    async fn pulled_digest(&self, reference: &ImageRef) -> eyre::Result<ResolvedImage> {
+    async fn digest(&self, reference: &ImageRef) -> eyre::Result<Digest> {
         let image = self.inspect(reference.as_str()).await?;
         let digest = image.and_then(|image| names::digest_in(&image, reference.repository()));
-        let digest =
-            digest.ok_or_else(|| eyre::eyre!("cannot resolve image {reference}: the engine names no digest of it"))?;
-        registry(reference, digest)
+        digest.ok_or_else(|| eyre::eyre!("cannot resolve image {reference}: the engine names no digest of it"))
+    }
+
+    /// What was pulled by its tag. containerd's image store, whose ids are digests, knows it by that tag alone, and would have to ask
+    /// the registry again when the tag has moved: it is pulled by its digest as well.
+    async fn pulled(
+        &self,
+        reference: &ImageRef,
+        digest: Digest,
+        on_event: &mut dyn FnMut(PullEvent),
+    ) -> eyre::Result<ResolvedImage> {
+        let pinned = registry(reference, digest.clone())?;
+        let here = self.inspect(reference.as_str()).await?;
+        if here.is_some_and(|image| image.id.as_deref() == Some(digest.as_str())) {
+            let by_digest = pinned.reference()?;
+            let pulled = self.pull(&by_digest, on_event).await;
+            pulled.map_err(|error| explain::pull(&by_digest, None, &error))?;
+        }
+        Ok(pinned)
     }
 }
 
