@@ -180,3 +180,25 @@ fn only_one_container_runs_at_a_time() {
     let seen = Host::wait(watch).expect(0).stdout;
     assert!(seen.contains('1') && seen.lines().all(|number| number < "2"), "{seen}");
 }
+
+#[test]
+fn after_a_power_cut_the_switch_ends_and_both_never_ran() {
+    let host = Host::boot("stop-first");
+    host.use_local_store();
+    let app = program(&host, "cut", 9918, "20s")
+        .set("health.deadline", "8s")
+        .install();
+    app.switch("p1");
+    let cut = |release: &str, step: &str| {
+        let switch = host.spawn(&format!("bgctl switch cut {}", app.release(release)));
+        app.wait_for_step(step);
+        host.power_off();
+        drop(Host::wait(switch));
+        host.power_on();
+        app.wait_until_closed();
+        app.is_served_by("late2", "green");
+        never_ran_both(&app);
+    };
+    cut("late2", "start green");
+    cut("sick3", "undo: start green");
+}
