@@ -111,8 +111,8 @@ fn what_waits_for_too_long_is_answered_and_the_switch_goes_on() {
         || {
             let status = app.status();
             assert_eq!(
-                (&status["serving"], &status["problems"]),
-                (&serde_json::Value::Null, &serde_json::json!([]))
+                (&status["serving"], &status["held"], &status["problems"]),
+                (&serde_json::Value::Null, &true.into(), &serde_json::json!([]))
             );
         },
     );

@@ -55,6 +55,7 @@ fn what_programs_get_is_what_is_documented() {
         }),
         serving: Some(Color::Blue),
         nginx_answers: true,
+        held: false,
         agrees: true,
         colors: vec![
             color(Color::Blue, 9001, Color::Blue),
