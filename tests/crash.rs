@@ -261,7 +261,7 @@ proptest! {
 
     #[test]
     fn damaged_journal_is_survived(
-        scenario in 0..20_usize,
+        scenario in 0..28_usize,
         fault in (0..12_usize, 0..4_usize),
         damage in journals::damage(),
     ) {

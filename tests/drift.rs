@@ -50,6 +50,7 @@ fn facts() -> Facts {
         worker: (UnitName::switch(&app), UnitFile::Enabled),
         damaged: Vec::new(),
         open: None,
+        stop_first: false,
         keep_warm: false,
         drain: Duration::from_secs(30),
         app,
@@ -178,6 +179,9 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
             if here.unit_file == UnitFile::Masked {
                 return Err("it is masked".to_owned());
             }
+            let is_alone = facts.colors.get(color.other()).state.is_down();
+            assert!(is_alone || !facts.stop_first, "both colors run");
+            let here = of(facts, *color);
             (here.state, here.running) = (ActiveState::Active, Some(pinned));
         }
         Repair::Enable(color) => of(facts, *color).unit_file = UnitFile::Enabled,
@@ -205,12 +209,14 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
                 stored.cursor.release = None;
             }
         }
-        Repair::Disable(color) | Repair::Drain(color, _) | Repair::Stop(color) if facts.route.serves(*color) => {
+        Repair::Disable(color) | Repair::Drain(color, _) | Repair::Clear(color) | Repair::Stop(color)
+            if facts.route.serves(*color) =>
+        {
             return Err("it serves".to_owned());
         }
         Repair::Disable(color) => of(facts, *color).unit_file = UnitFile::Disabled,
         Repair::Drain(..) => {}
-        Repair::Stop(color) => {
+        Repair::Clear(color) | Repair::Stop(color) => {
             let here = of(facts, *color);
             (here.state, here.running) = (ActiveState::Inactive, None);
         }
@@ -280,13 +286,14 @@ fn every(mut check: impl FnMut(&Facts)) {
                 (true, Route::None),
                 (true, Route::To(Color::Blue)),
                 (true, Route::To(Color::Green)),
+                (true, Route::Held),
                 (false, Route::To(Color::Blue)),
             ] {
                 (facts.has_route, facts.route, facts.nginx) = (has_route, route, Ok(route));
                 for deferred in [None, Some(deferred(Color::Green))] {
                     facts.deferred = deferred;
-                    for keep_warm in [false, true] {
-                        facts.keep_warm = keep_warm;
+                    for (stop_first, keep_warm) in [(false, false), (false, true), (true, false)] {
+                        (facts.stop_first, facts.keep_warm) = (stop_first, keep_warm);
                         check(&facts);
                     }
                 }
@@ -314,7 +321,7 @@ fn differences_are_repaired_once_and_no_user_notices() {
             assert!(!difference.command.is_empty() && !difference.what.is_empty());
         }
     });
-    assert_eq!(count, 2 * 60 * 8 * 8 * 4 * 2 * 2);
+    assert_eq!(count, 2 * 60 * 8 * 8 * 5 * 2 * 3);
 }
 
 #[test]
@@ -333,7 +340,10 @@ fn color_that_answers_users_is_never_touched_also_where_a_repair_fails() {
                 if index == fails || (!is_barred && perform(&mut after, repair).is_err()) {
                     failed.push(repair.clone());
                 }
-                let takes = matches!(repair, Repair::Disable(_) | Repair::Drain(..) | Repair::Stop(_));
+                let takes = matches!(
+                    repair,
+                    Repair::Disable(_) | Repair::Drain(..) | Repair::Clear(_) | Repair::Stop(_)
+                );
                 assert!(
                     is_barred || !takes || failed.is_empty() || index == fails,
                     "{repair} after {failed:?}"

@@ -210,7 +210,38 @@ fn place(plan: &Plan, is: impl Fn(&Step) -> bool) -> usize {
     }
 }
 
-/// What holds of every plan.
+/// What holds of every plan in which only one color ever runs.
+fn is_one_at_a_time(plan: &Plan) {
+    let (to, old) = (plan.to, plan.to.other());
+    let start = place(plan, |step| matches!(step, Step::Start { .. }));
+    let enable = place(plan, |step| matches!(step, Step::Enable { .. }));
+    let promote = place(plan, |step| matches!(step, Step::Promote { .. } | Step::Defer { .. }));
+    let route = place(plan, |step| *step == Step::Route { to: Route::To(to) });
+    let confirm = place(plan, |step| matches!(step, Step::Confirm { color, .. } if *color == to));
+    assert!(start < enable && enable < promote && promote < route && route < confirm);
+    let ends = |step: &Step| matches!(step, Step::Drain { .. } | Step::Disable { .. } | Step::Stop { .. });
+    for early in places(plan, ends) {
+        assert!(
+            early < start,
+            "something is stopped after the start\n{}",
+            readable(plan)
+        );
+    }
+    if plan.from.is_some() {
+        let hold = place(plan, |step| matches!(step, Step::Hold { prove: true, .. }));
+        let stop = place(plan, |step| matches!(step, Step::Stop { color, .. } if *color == old));
+        let disable = place(plan, |step| *step == Step::Disable { color: old });
+        assert!(hold < disable && disable < stop, "{}", readable(plan));
+        assert!(matches!(
+            plan.steps[route].undo.as_slice(),
+            [Step::Hold { prove: false, .. }]
+        ));
+    }
+    assert!(plan.steps.iter().all(|planned| planned.on_failure == OnFailure::Undo));
+    assert_ne!(plan.from, Some(to));
+}
+
+/// What holds of every plan in which both colors run.
 fn is_well_formed(plan: &Plan) {
     let (to, old) = (plan.to, plan.to.other());
     let start = place(plan, |step| matches!(step, Step::Start { color, .. } if *color == to));
@@ -245,7 +276,8 @@ fn is_well_formed(plan: &Plan) {
 }
 
 /// What a step changes is undone by its undo, but for what no step brings back.
-fn is_taken_back(planned: &PlannedStep) -> bool {
+fn is_taken_back(plan: &Plan, planned: &PlannedStep) -> bool {
+    let is_alone = plan.steps.iter().all(|planned| planned.on_failure == OnFailure::Undo);
     match &planned.step {
         Step::Verify { .. } | Step::Confirm { .. } | Step::Bake { .. } | Step::Drain { .. } | Step::Stop { .. } => {
             planned.undo.is_empty()
@@ -256,7 +288,20 @@ fn is_taken_back(planned: &PlannedStep) -> bool {
             planned.undo.is_empty() || planned.undo.iter().any(stops)
         }
         Step::Enable { color } => planned.undo.is_empty() || planned.undo == [Step::Disable { color: *color }],
-        Step::Disable { color } => planned.undo == [Step::Enable { color: *color }],
+        Step::Disable { color } if *color == plan.to => {
+            planned.undo == [Step::Enable { color: *color }] || (is_alone && planned.undo.is_empty())
+        }
+        // What was not enabled, or did not run.
+        Step::Disable { .. } => {
+            let enables = |step: &Step| matches!(step, Step::Enable { color } if *color != plan.to);
+            let starts = |step: &Step| matches!(step, Step::Start { color, .. } if *color != plan.to);
+            match planned.undo.as_slice() {
+                [] => true,
+                [one] => enables(one) || starts(one),
+                [first, second] => enables(first) && starts(second),
+                _ => false,
+            }
+        }
         Step::Pin { color, .. } => matches!(planned.undo.as_slice(), [Step::Pin { color: same, .. }] if same == color),
         Step::Promote { to, .. } => {
             matches!(planned.undo.as_slice(), [Step::Demote { .. }, Step::Drain { color, .. }] if color == to)
@@ -264,7 +309,8 @@ fn is_taken_back(planned: &PlannedStep) -> bool {
         Step::Defer { to, .. } => {
             matches!(planned.undo.as_slice(), [Step::Recall, Step::Drain { color, .. }] if color == to)
         }
-        Step::Route { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. }]),
+        Step::Route { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. } | Step::Hold { .. }]),
+        Step::Hold { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. }]),
         Step::Demote { .. } | Step::Recall => false,
     }
 }
@@ -279,9 +325,13 @@ proptest! {
             1 => rollback(&app, None, &observed),
             _ => rollback_locally(&app, None, &observed),
         }.unwrap();
-        is_well_formed(&plan);
+        if app.strategy.is_stop_first() {
+            is_one_at_a_time(&plan);
+        } else {
+            is_well_formed(&plan);
+        }
         for planned in plan.steps.iter().filter(|planned| planned.on_failure == OnFailure::Undo) {
-            prop_assert!(is_taken_back(planned), "{}", line(planned));
+            prop_assert!(is_taken_back(&plan, planned), "{}", line(planned));
         }
         let text = serde_json::to_string(&plan).unwrap();
         prop_assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);

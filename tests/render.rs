@@ -16,7 +16,7 @@ use bgctl::model::{
     App, AppName, Color, Digest, DockerSettings, Port, Release, ReleaseId, Resolved, ResolvedImage, Route, Runtime,
     UnitName,
 };
-use bgctl::proxy::nginx::route;
+use bgctl::proxy::nginx::{hold, route};
 use bgctl::render::{self, Keys, SiteHost, seal};
 use camino::Utf8Path;
 
@@ -53,9 +53,11 @@ fn site(app: &App) -> String {
 /// The site, as it is while workers of nginx go by the one that bgctl 0.1.0 rendered where a socket is named.
 fn site_with(app: &App, old_socket: Option<&Utf8Path>) -> String {
     let routes = format!("/var/lib/bgctl-routes/{}", app.name);
+    let hold = hold::socket(Utf8Path::new(&routes));
     let host = SiteHost {
         routes: Utf8Path::new(&routes),
         control_port: control_port(),
+        hold: &hold,
         old_socket,
     };
     render::site(app, &host).unwrap()

@@ -115,14 +115,19 @@ fn conclude(record: &Record, outcome: Outcome) {
             };
             let color = output::in_color(Some(plan.to), plan.to.as_str());
             output::answer(&format!(
-                "{} {} is active in {color} after {took}{was}",
+                "{} {} is active in {color} after {took}{was}{}",
                 plan.app,
-                output::bold(plan.release.as_str())
+                output::bold(plan.release.as_str()),
+                held(record)
             ));
         }
         Outcome::RolledBack => {
             fail(record.failure(), "the switch was aborted");
-            output::answer(&format!("rolled back after {took}: {}", serving(record)));
+            output::answer(&format!(
+                "rolled back after {took}: {}{}",
+                serving(record),
+                held(record)
+            ));
         }
         Outcome::Stuck => {
             fail(record.last_failure(), "the switch is stuck");
@@ -144,14 +149,24 @@ fn fail(failure: Option<&crate::journal::Failure>, otherwise: &str) {
     }
 }
 
+/// For how long requests were held, where they were.
+fn held(record: &Record) -> String {
+    let held = record.held().map(output::duration);
+    held.map_or_else(String::new, |held| format!("; requests were held for {held}"))
+}
+
 /// Which release serves after a switch that did not come to its end.
 fn serving(record: &Record) -> String {
     let plan = &record.head.plan;
-    let flipped = plan.steps.iter().zip(record.steps()).any(|(planned, summary)| {
-        planned.step.verb() == "route"
-            && matches!(summary.state, StepState::Done | StepState::Running | StepState::Undoing)
-    });
+    let has_begun = |verb: &str| {
+        plan.steps.iter().zip(record.steps()).any(|(planned, summary)| {
+            planned.step.verb() == verb
+                && matches!(summary.state, StepState::Done | StepState::Running | StepState::Undoing)
+        })
+    };
+    let flipped = has_begun("route");
     match (flipped, &plan.replaces, plan.from) {
+        (false, ..) if has_begun("hold") => "no release serves, and requests are answered with 503".to_owned(),
         (true, ..) => format!("{} serves in {}", plan.release, plan.to),
         (false, Some(release), Some(color)) => format!("{release} still serves in {color}"),
         _ => "nothing is deployed".to_owned(),
@@ -175,6 +190,9 @@ pub struct Report<'a> {
     ended: Option<jiff::Timestamp>,
     promote_ms: Option<u128>,
     total_ms: u128,
+    /// Where requests were held, for how long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_ms: Option<u128>,
     steps: Vec<StepSummary>,
 }
 
@@ -203,6 +221,7 @@ impl<'a> Report<'a> {
             ended: outcome.map(|_| record.last()),
             promote_ms: record.until("promote").map(|duration| duration.as_millis()),
             total_ms: record.took().as_millis(),
+            held_ms: record.held().map(|held| held.as_millis()),
             steps: record.steps(),
         }
     }

@@ -169,11 +169,18 @@ impl Differences<'_> {
         }
         match (target, route) {
             (Some(to), _) if !route.serves(to) => {
-                let what = format!("the route leads to {route}, where nothing answers, and {to} is to serve");
+                let what = match route {
+                    Route::Held => format!("requests are held, and {to} is to serve"),
+                    _ => format!("the route leads to {route}, where nothing answers, and {to} is to serve"),
+                };
                 self.repair(what, [Repair::Route(Route::To(to))]);
             }
             (None, Route::To(_)) => {
                 let what = format!("the route leads to {route}, and no release is there that could serve");
+                self.advise(what, format!("bgctl switch {}", facts.app));
+            }
+            (None, Route::Held) => {
+                let what = "requests are held, and no release is there that could serve".to_owned();
                 self.advise(what, format!("bgctl switch {}", facts.app));
             }
             (Some(_), _) | (None, Route::None) => {}
@@ -279,7 +286,11 @@ impl Differences<'_> {
         }
         if !here.is_up() {
             let what = format!("{color} is to serve, and {unit} is {}", here.state);
-            self.add(what, format!("systemctl start {unit}"), [Repair::Start(color)]);
+            let other = color.other();
+            let is_alone = !self.facts.stop_first || self.facts.colors.get(other).state.is_down();
+            let clear = (!is_alone).then_some(Repair::Clear(other));
+            let repairs = clear.into_iter().chain([Repair::Start(color)]);
+            self.add(what, format!("systemctl start {unit}"), repairs);
         }
         if here.unit_file != UnitFile::Enabled {
             let what = format!("{color} is to serve, and {unit} does not start at boot");

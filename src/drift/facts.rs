@@ -42,6 +42,8 @@ pub struct Facts {
     pub damaged: Vec<Damaged>,
     /// The switch that is open.
     pub open: Option<SwitchFact>,
+    /// Whether only one color may ever run.
+    pub stop_first: bool,
     /// Whether the idle color is left running.
     pub keep_warm: bool,
     /// How long a color may take to finish its requests.

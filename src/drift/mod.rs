@@ -41,6 +41,8 @@ pub enum Repair {
     Write,
     /// Make a release what a color runs from its next start on.
     Pin(Color, Option<ReleaseId>),
+    /// Stop a color beside which none may run.
+    Clear(Color),
     /// Start a color, and wait until it is healthy.
     Start(Color),
     /// Start a color at boot.
@@ -66,6 +68,7 @@ impl Repair {
             Self::Route(_) | Self::Cursor(..) | Self::Publish => failed
                 .iter()
                 .any(|repair| matches!(repair, Self::MakeRoute(_) | Self::Pin(..) | Self::Start(_))),
+            Self::Start(_) => failed.iter().any(|repair| matches!(repair, Self::Clear(_))),
             // Nothing is taken away as long as anything is wrong.
             Self::Disable(_) | Self::Drain(..) | Self::Stop(_) => !failed.is_empty(),
             _ => false,
@@ -86,6 +89,7 @@ impl fmt::Display for Repair {
                 let release = release.as_ref().map_or_else(none, ReleaseId::to_string);
                 write!(f, "pin {release} to {color}")
             }
+            Self::Clear(color) => write!(f, "stop {color}, beside which none may run"),
             Self::Start(color) => write!(f, "start {color} and wait until it is healthy"),
             Self::Enable(color) => write!(f, "enable {color} for boot"),
             Self::Route(route) => write!(f, "route requests to {route}"),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::plan::Step;
+
 use super::{Event, Failure, Record};
 
 /// How far one step of a switch is.
@@ -89,7 +91,30 @@ impl Record {
         between(self.head.opened, self.last())
     }
 
-    fn summarize(&self, index: usize, step: &crate::plan::Step) -> StepSummary {
+    /// How long requests were held in it, all times together, until now where they still are. Returns `None` where that never was.
+    pub fn held(&self) -> Option<Duration> {
+        let steps = &self.head.plan.steps;
+        let (mut since, mut total) = (None, None);
+        for entry in &self.entries {
+            let is_hold = |step: &&Step| matches!(step, Step::Hold { .. });
+            let step = match &entry.event {
+                Event::Started { step } => steps.get(*step).map(|planned| &planned.step).filter(is_hold),
+                Event::Done { step, .. } => steps.get(*step).map(|planned| &planned.step),
+                Event::UndoDone { step } => steps.get(*step).and_then(|planned| planned.undo.last()),
+                _ => None,
+            };
+            match step {
+                Some(Step::Hold { .. }) => since = since.or(Some(entry.at)),
+                Some(Step::Route { .. }) => {
+                    total = add(total, since.take().map(|since| between(since, entry.at)));
+                }
+                _ => {}
+            }
+        }
+        add(total, since.map(|since| between(since, self.last())))
+    }
+
+    fn summarize(&self, index: usize, step: &Step) -> StepSummary {
         let mut state = StepState::Pending;
         let (mut begun, mut ms, mut note) = (None, None, None);
         for entry in &self.entries {
@@ -117,6 +142,13 @@ impl Record {
             ms,
             note,
         }
+    }
+}
+
+fn add(total: Option<Duration>, more: Option<Duration>) -> Option<Duration> {
+    match (total, more) {
+        (Some(total), Some(more)) => Some(total + more),
+        (total, more) => total.or(more),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppName, ByColor, Color, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, OnChange, Port, PortName,
-    Pull, Site,
+    Pull, Site, Strategy,
 };
 
 /// An app: everything that its manifest says, validated, with the defaults filled in.
@@ -29,13 +29,24 @@ pub struct App {
     pub verify: Verify,
     /// The nginx site.
     pub site: Site,
-    /// How long both colors run and are watched after a promote; zero: not at all.
+    /// How a new release takes the place of the old one.
+    pub strategy: Strategy,
+    /// How long a release is watched after its promote, while the old one still runs ([`Strategy::BlueGreen`]); zero: not at all.
     pub bake: Duration,
     /// How the old color ends.
     pub drain: Drain,
 }
 
 impl App {
+    /// How long a color may take to finish its requests before it is stopped. Where others are held meanwhile, half of their time is
+    /// left for the start of the next color.
+    pub fn drain_timeout(&self) -> Duration {
+        match self.strategy {
+            Strategy::BlueGreen => self.drain.timeout,
+            Strategy::StopFirst { hold } => self.drain.timeout.min(hold / 2),
+        }
+    }
+
     /// All ports of a color, its own first.
     pub fn ports_of(&self, color: Color) -> impl Iterator<Item = Port> {
         let extra = self.extra_ports.values().map(move |ports| *ports.get(color));

@@ -21,6 +21,7 @@ mod route;
 pub mod sealed;
 mod settings;
 mod site;
+mod strategy;
 mod unit;
 mod variable;
 
@@ -45,5 +46,6 @@ pub use route::Route;
 pub use sealed::{StateError, Unreadable};
 pub use settings::{DockerSettings, EtcdSettings, NginxSettings, Settings, StoreSettings};
 pub use site::{Certificate, ServerName, Site};
+pub use strategy::{Strategy, StrategyName};
 pub use unit::UnitName;
 pub use variable::{EnvironmentFile, PROGRAM_PREFIX};

@@ -13,7 +13,7 @@ use crate::store::LeaseError;
 use super::context::Context;
 use super::lock::Locked;
 use super::machine::{Machine, Published, host_name};
-use super::{Error, Progress, worker};
+use super::{Error, Progress, program, worker};
 
 /// How long a worker that lives may take to begin.
 const BEGUN: Duration = Duration::from_secs(10);
@@ -104,8 +104,9 @@ impl Opening {
         }
     }
 
-    /// This, with its plan; if there is none, the lease is released.
+    /// This, with its plan; if there is none, or no way back from it, the lease is released.
     pub async fn planned(self, plan: Result<Plan, Error>) -> Result<Planned, Error> {
+        let plan = plan.and_then(|plan| program::require_way_back(&self.app, &self.observed).map(|()| plan));
         match plan {
             Ok(plan) => Ok(Planned { opening: self, plan }),
             Err(error) => {

@@ -8,7 +8,7 @@ use crate::model::{
     check_program,
 };
 
-use super::sandbox;
+use super::{Error, sandbox};
 
 /// What `path` means now, for a release. Errors where the app's unit could not run it.
 pub async fn pin(app: &App, path: &Utf8Path) -> eyre::Result<Resolved> {
@@ -49,6 +49,34 @@ fn runs_still(release: &Release, observed: &Observed) -> bool {
     Color::BOTH.iter().any(|color| {
         let instance = observed.instances.get(*color);
         instance.state == ActiveState::Active && instance.pinned.as_ref() == Some(&release.id)
+    })
+}
+
+/// Errors where a switch would stop the color that serves, and could not start it again: its program is gone, or was changed and that
+/// is to be refused.
+pub fn require_way_back(app: &App, observed: &Observed) -> Result<(), Error> {
+    let serves = observed.route.color().filter(|_| app.strategy.is_stop_first());
+    let instance = serves.map(|color| observed.instances.get(color));
+    let pinned = instance
+        .filter(|instance| !instance.state.is_down())
+        .and_then(|instance| instance.pinned.as_ref());
+    let Some(release) = pinned.and_then(|id| observed.release(id)) else {
+        return Ok(());
+    };
+    let startable = match &release.artifact {
+        Artifact::Program { path, .. } => {
+            program::require_executable(path).and_then(|()| require_unchanged(app, release).map(drop))
+        }
+        Artifact::Image { .. } => Ok(()),
+    };
+    startable.map_err(|why| {
+        let message = format!(
+            "cannot stop release {} of {} for another one: it could not be started again ({why:#})",
+            release.id, app.name
+        );
+        let hint = "put its program back, and give each release a path of its own (--exec); to start again whatever is there \
+                    then, set changed_program = \"warn\" in [run]";
+        Error::refused(message, hint)
     })
 }
 

@@ -110,6 +110,7 @@ async fn carry_out(
     if switches.is_to_be_aborted(id)? && record.can_be_rolled_back() && !events.contains(&Event::AbortRequested) {
         events.push(machine.record(Event::AbortRequested)?.event);
     }
+    machine.hold_again(plan)?;
     // Whoever started this unit waits for a worker that has begun, not for the end of the switch.
     sd_notify::notify(&[sd_notify::NotifyState::Ready])?;
     let keeper = machine.keeper(lease_of(plan));

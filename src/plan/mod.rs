@@ -9,6 +9,8 @@
 //!   a failure is undone: the       | a failure moves traffic and      | a failure is tried again
 //!   active color is not touched    | cursor back                      | (past the point of no return)
 //! ```
+//!
+//! With the strategy `stop-first` only one color ever runs: see `stop_first`.
 
 mod old;
 mod promote;
@@ -17,10 +19,13 @@ mod retire;
 mod rollback;
 mod stage;
 mod step;
+mod stop_first;
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{App, AppName, Color, Observed, Release, ReleaseId, Stored, SwitchId};
+use crate::model::{App, AppName, Color, Observed, Release, ReleaseId, Stored, Strategy, SwitchId};
 
 pub use old::upgrade;
 pub use refusal::Refusal;
@@ -113,12 +118,18 @@ fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Re
     // them nowhere it is blue that is staged, whatever the cursor says: see `templates/app.conf`.
     let from = observed.route.color();
     let to = from.map_or(Color::Blue, Color::other);
-    let mut steps = stage::steps(app, to, release, observed);
-    steps.extend(promote::steps(app, stored, to, release, observed, reach));
-    let old = observed.instances.get(to.other());
-    if from.is_some() || old.enabled || !old.state.is_down() {
-        steps.extend(retire::steps(app, to.other()));
-    }
+    let next = Next {
+        app,
+        stored,
+        to,
+        release,
+        observed,
+        reach,
+    };
+    let steps = match app.strategy {
+        Strategy::BlueGreen => blue_green(&next),
+        Strategy::StopFirst { hold } => stop_first::steps(&next, hold),
+    };
     Ok(Plan {
         app: app.name.clone(),
         switch: observed.next_switch.clone(),
@@ -130,6 +141,49 @@ fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Re
         to,
         steps,
     })
+}
+
+/// What a plan is made of.
+#[derive(Clone, Copy)]
+struct Next<'a> {
+    app: &'a App,
+    stored: &'a Stored,
+    /// The color that becomes active.
+    to: Color,
+    /// The release that it gets.
+    release: &'a Release,
+    observed: &'a Observed,
+    reach: Reach,
+}
+
+impl Next<'_> {
+    /// Whether there is anything to end in the other color.
+    fn has_old(&self) -> bool {
+        let old = self.observed.instances.get(self.to.other());
+        self.observed.route.color().is_some() || old.enabled || !old.state.is_down()
+    }
+}
+
+fn blue_green(next: &Next<'_>) -> Vec<PlannedStep> {
+    let back = Step::Route {
+        to: next.observed.route,
+    };
+    let mut steps = stage::steps(next.app, next.to, next.release, next.observed);
+    steps.extend(promote::steps(next, back));
+    if next.has_old() {
+        steps.extend(retire::steps(next.app, next.to.other()));
+    }
+    steps
+}
+
+impl Plan {
+    /// How long a request is held where the switch holds them.
+    pub fn hold(&self) -> Option<Duration> {
+        self.steps.iter().find_map(|planned| match planned.step {
+            Step::Hold { limit, .. } => Some(limit),
+            _ => None,
+        })
+    }
 }
 
 fn installed<'a>(app: &App, observed: &'a Observed) -> Result<&'a Stored, Refusal> {

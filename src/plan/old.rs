@@ -74,6 +74,7 @@ fn complete(step: &mut Step, app: &App, release: &Release) {
         | Step::Defer { .. }
         | Step::Recall
         | Step::Route { .. }
+        | Step::Hold { .. }
         | Step::Drain { .. } => {}
     }
 }

@@ -1,29 +1,33 @@
 //! Promote and bake: the cursor and the traffic move, and the new color is watched.
 
-use crate::model::{App, Check, Color, Observed, Release, Route, Stored};
+use crate::model::{App, Check, Color, Release, Route, Stored};
 
-use super::{Expected, PlannedStep, Reach, Step};
+use super::{Expected, Next, PlannedStep, Reach, Step};
 
-/// The steps that make `release` in `to` the active one.
-pub(super) fn steps(
-    app: &App,
-    stored: &Stored,
-    to: Color,
-    release: &Release,
-    observed: &Observed,
-    reach: Reach,
-) -> Vec<PlannedStep> {
-    let (promote, back, reason) = cursor(stored, to, release, reach);
+/// The steps that make the release in its color the active one; `back_route` takes back that traffic moved there.
+pub(super) fn steps(next: &Next<'_>, back_route: Step) -> Vec<PlannedStep> {
+    let Next { app, to, release, .. } = *next;
+    let (promote, back, reason) = cursor(next.stored, to, release, next.reach);
     // Until the traffic is back where it was, the color may be answering requests that must not be cut.
     let drain = Step::Drain {
         color: to,
-        timeout: app.drain.timeout,
+        timeout: app.drain_timeout(),
     };
     let route = Step::Route { to: Route::To(to) };
-    let back_route = Step::Route { to: observed.route };
     let confirm = Step::Confirm {
         color: to,
         health: expected(app, release),
+    };
+    let (confirmed, watched) = if app.strategy.is_stop_first() {
+        (
+            "the old color is given up only once the new one answered through nginx",
+            "a release that fails under real traffic is rolled back",
+        )
+    } else {
+        (
+            "nothing old is stopped before the new color answered through nginx",
+            "a release that fails under real traffic is rolled back while the old one is warm",
+        )
     };
     let mut steps = vec![
         PlannedStep::undoable(promote, [back, drain], reason),
@@ -32,11 +36,7 @@ pub(super) fn steps(
             [back_route],
             "all new requests move at once, and no connection is touched",
         ),
-        PlannedStep::undoable(
-            confirm,
-            [],
-            "nothing old is stopped before the new color answered through nginx",
-        ),
+        PlannedStep::undoable(confirm, [], confirmed),
     ];
     if !app.bake.is_zero() {
         let bake = Step::Bake {
@@ -44,8 +44,7 @@ pub(super) fn steps(
             duration: app.bake,
             health: release.health.clone(),
         };
-        let reason = "a release that fails under real traffic is rolled back while the old one is warm";
-        steps.push(PlannedStep::undoable(bake, [], reason));
+        steps.push(PlannedStep::undoable(bake, [], watched));
     }
     steps
 }

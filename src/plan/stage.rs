@@ -8,32 +8,21 @@ use super::{PlannedStep, Step};
 pub(super) fn steps(app: &App, color: Color, release: &Release, observed: &Observed) -> Vec<PlannedStep> {
     let idle = observed.instances.get(color);
     let id = &release.id;
-    let start = Step::Start {
-        color,
-        health: release.health.clone(),
-    };
     let warm = idle.state == ActiveState::Active && idle.pinned.as_ref() == Some(id);
     let mut steps = Vec::new();
     if warm {
+        let start = Step::Start {
+            color,
+            health: release.health.clone(),
+        };
         let reason = format!("{id} still runs in {color}; prove that it is healthy");
         steps.push(PlannedStep::undoable(start, [], reason));
     } else {
         steps.extend(clear(app, color, idle));
         steps.push(pin(app, color, id, idle, observed));
-        let reason = format!("{id} must run and be healthy before it takes traffic");
-        steps.push(PlannedStep::undoable(start, [stop(app, color)], reason));
+        steps.push(start(app, color, release));
     }
-    let checks = release.verify.as_ref().unwrap_or(&app.verify);
-    if !checks.commands.is_empty() {
-        let verify = Step::Verify {
-            color,
-            release: id.clone(),
-            commands: checks.commands.clone(),
-            timeout: checks.timeout,
-        };
-        let reason = "the release's own checks, before it takes traffic";
-        steps.push(PlannedStep::undoable(verify, [], reason));
-    }
+    steps.extend(verify(app, color, release));
     // A warm color that is enabled was so before; any other one was disabled when it was cleared.
     let undo = (!warm || !idle.enabled).then_some(Step::Disable { color });
     let reason = format!("from the promote on {color} must come back after a reboot");
@@ -41,7 +30,37 @@ pub(super) fn steps(app: &App, color: Color, release: &Release, observed: &Obser
     steps
 }
 
-fn pin(app: &App, color: Color, release: &ReleaseId, idle: &InstanceState, observed: &Observed) -> PlannedStep {
+/// The step that starts a release in a color that is down.
+pub(super) fn start(app: &App, color: Color, release: &Release) -> PlannedStep {
+    let start = Step::Start {
+        color,
+        health: release.health.clone(),
+    };
+    let reason = format!("{} must run and be healthy before it takes traffic", release.id);
+    PlannedStep::undoable(start, [stop(app, color)], reason)
+}
+
+/// The step that runs the release's own checks, where it has any.
+pub(super) fn verify(app: &App, color: Color, release: &Release) -> Option<PlannedStep> {
+    let checks = release.verify.as_ref().unwrap_or(&app.verify);
+    let verify = Step::Verify {
+        color,
+        release: release.id.clone(),
+        commands: checks.commands.clone(),
+        timeout: checks.timeout,
+    };
+    let reason = "the release's own checks, before it takes traffic";
+    (!checks.commands.is_empty()).then(|| PlannedStep::undoable(verify, [], reason))
+}
+
+/// The step that pins a release to a color.
+pub(super) fn pin(
+    app: &App,
+    color: Color,
+    release: &ReleaseId,
+    idle: &InstanceState,
+    observed: &Observed,
+) -> PlannedStep {
     // What is not on record any more, or the app's unit does not run, cannot be pinned again.
     let fits = |id: &ReleaseId| observed.release(id).is_some_and(|release| release.fits(app));
     let before = Step::Pin {

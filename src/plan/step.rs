@@ -93,6 +93,15 @@ pub enum Step {
         /// Where to.
         to: Route,
     },
+    /// Have the proxy hold new requests until they are sent to a color again.
+    Hold {
+        /// How long each of them may wait.
+        #[serde(with = "duration")]
+        limit: Duration,
+        /// Whether it fails where nginx does not show that it holds them: before a color is stopped for that. On the way back
+        /// nothing waits for nginx.
+        prove: bool,
+    },
     /// Ask through the proxy whether a color answers.
     Confirm {
         /// Which.
@@ -146,6 +155,7 @@ impl Step {
             Self::Defer { .. } => "defer",
             Self::Recall => "recall",
             Self::Route { .. } => "route",
+            Self::Hold { .. } => "hold",
             Self::Confirm { .. } => "confirm",
             Self::Bake { .. } => "bake",
             Self::Drain { .. } => "drain",
@@ -180,6 +190,8 @@ impl fmt::Display for Step {
             Self::Recall => f.write_str("recall the deferred promote"),
             Self::Route { to: Route::To(to) } => write!(f, "route all new requests to {to}"),
             Self::Route { to: Route::None } => write!(f, "route requests to no color"),
+            Self::Route { to: Route::Held } => write!(f, "leave requests held"),
+            Self::Hold { limit, .. } => write!(f, "hold new requests, each for {limit:?} at most"),
             Self::Confirm { color, .. } => write!(f, "confirm through nginx that {color} answers"),
             Self::Bake { color, duration, .. } => write!(f, "bake: watch {color} for {duration:?}"),
             Self::Drain { color, timeout } => write!(f, "drain {color}, {timeout:?} at most"),

@@ -18,6 +18,8 @@ pub struct SiteHost<'a> {
     pub routes: &'a Utf8Path,
     /// The port on 127.0.0.1 by which bgctl asks nginx.
     pub control_port: Port,
+    /// The unix socket on which requests are held while no color of an app may run ([`Strategy::StopFirst`](crate::model::Strategy)).
+    pub hold: &'a Utf8Path,
     /// The unix socket of a site of bgctl 0.1.0 that this one replaces just now.
     pub old_socket: Option<&'a Utf8Path>,
 }
@@ -34,6 +36,8 @@ pub struct Site<'a> {
     upstreams: Vec<Upstream>,
     routes: &'a str,
     control_port: Port,
+    /// The socket on which requests are held; none where that is never done.
+    hold: Option<&'a str>,
     old_socket: Option<&'a str>,
     listens: Vec<ListenLine<'a>>,
     redirects: Vec<ListenLine<'a>>,
@@ -101,6 +105,7 @@ impl<'a> Site<'a> {
             upstreams: upstreams(site, app.ports),
             routes: super::path("a folder of routes", host.routes)?,
             control_port: host.control_port,
+            hold: app.strategy.is_stop_first().then(|| socket(host.hold)).transpose()?,
             old_socket: host.old_socket.map(socket).transpose()?,
             listens: listen_lines(listens),
             redirects: listen_lines(redirects),

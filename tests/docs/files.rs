@@ -30,6 +30,7 @@ fn known() -> BTreeSet<String> {
         layout.pin(&app, port),
         layout.env_file(&app, port),
         layout.route_dir(&app).join("to.green").join("green"),
+        bgctl::proxy::nginx::hold::socket(&layout.route_dir(&app)),
         layout.installed_manifest(&app),
         layout.release(&app, &release),
         layout.container_env(&app, &release),

@@ -99,11 +99,12 @@ fn pages_name_every_key_and_no_other() {
 }
 
 /// Texts that leave out what has a default, for each parser.
-const BASES: [&str; 6] = [
+const BASES: [&str; 7] = [
     "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[[nginx.listen]]\naddress = \"80\"\n[[nginx.location]]\npath = \"/events\"\n",
     "name = \"app\"\n[run]\nimage = \"registry.example/app\"\ncontainer_port = 8080\n",
     "name = \"app\"\n[run]\nexec = \"/opt/app\"\n",
     "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[health]\npath = \"/\"\n",
+    "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[switch]\nstrategy = \"stop-first\"\nhold = \"10s\"\n",
     "",
     "[store]\nendpoints = [\"http://127.0.0.1:2379\"]\n",
 ];

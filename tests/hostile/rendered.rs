@@ -101,6 +101,7 @@ pub fn assert_unit(app: &App) {
 fn site_of(app: &App) -> Vec<Item> {
     let host = SiteHost {
         routes: &Utf8PathBuf::from(format!("/var/lib/bgctl-routes/{}", app.name)),
+        hold: &Utf8PathBuf::from(format!("/var/lib/bgctl-routes/{}/hold.sock", app.name)),
         control_port: Port::new(7390).unwrap(),
         old_socket: None,
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bgctl::model::{
     ActiveState, App, AppName, Artifact, ByColor, Check, Color, Cursor, Drain, HealthCheck, InstanceState, Listen,
     Listening, Observed, Port, Program, Protocol, Release, ReleaseId, Revision, Route, Run, Runtime, ServerName, Site,
-    Stored, SwitchId, Verify,
+    Stored, Strategy, SwitchId, Verify,
 };
 
 /// The app `shop`: no verify commands, no bake, 30 s to drain.
@@ -57,6 +57,7 @@ pub fn app() -> App {
             send_timeout: Duration::from_secs(60),
             include: "/etc/nginx/shop.d".into(),
         },
+        strategy: Strategy::BlueGreen,
         bake: Duration::ZERO,
         drain: Drain {
             timeout: Duration::from_secs(30),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgctl::model::{ActiveState, App, ByColor, Color, Cursor, InstanceState, Observed, Revision, Stored};
+use bgctl::model::{self, ActiveState, App, ByColor, Color, Cursor, InstanceState, Observed, Revision, Stored};
 use proptest::prelude::*;
 
 use crate::builders::{app, fresh, id, release};
@@ -48,12 +48,21 @@ pub fn observed() -> impl Strategy<Value = Observed> {
 
 /// An app with any of what changes a plan.
 pub fn any_app() -> impl Strategy<Value = App> {
-    (any::<bool>(), any::<bool>(), 0..90_000_u64, 0..90_000_u64).prop_map(|(verify, keep_warm, bake, drain)| {
-        let mut app = app();
-        app.verify.commands.extend(verify.then(|| "true".to_owned()));
-        app.bake = Duration::from_millis(bake.saturating_sub(45_000));
-        app.drain.keep_warm = keep_warm;
-        app.drain.timeout = Duration::from_millis(drain);
-        app
-    })
+    let strategy = prop::sample::select(vec![
+        model::Strategy::BlueGreen,
+        model::Strategy::StopFirst {
+            hold: Duration::from_secs(10),
+        },
+    ]);
+    (any::<bool>(), any::<bool>(), 0..90_000_u64, 0..90_000_u64, strategy).prop_map(
+        |(verify, keep_warm, bake, drain, strategy)| {
+            let mut app = app();
+            app.strategy = strategy;
+            app.verify.commands.extend(verify.then(|| "true".to_owned()));
+            app.bake = Duration::from_millis(bake.saturating_sub(45_000));
+            app.drain.keep_warm = keep_warm && !strategy.is_stop_first();
+            app.drain.timeout = Duration::from_millis(drain);
+            app
+        },
+    )
 }

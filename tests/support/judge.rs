@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bgctl::engine::Outcome;
 use bgctl::journal::Event;
 use bgctl::model::Color;
-use bgctl::plan::{Plan, Step};
+use bgctl::plan::{Plan, PlannedStep, Step};
 
 use crate::worker::{Ran, Site, is_past_return, work};
 use crate::world::World;
@@ -97,7 +97,13 @@ impl Case<'_> {
         let demand = |holds, rule| self.demand(holds, rule, site);
         demand(world.route == before.route, "rolled back: where nginx sends requests");
         demand(world.pinned == before.pinned, "rolled back: what is pinned");
-        demand(world.enabled == before.enabled, "rolled back: what is enabled");
+        for color in Color::BOTH {
+            let is_enabled = *world.enabled.get(color);
+            demand(
+                is_enabled == *before.enabled.get(color) || (!is_enabled && self.takes_boot(color)),
+                "rolled back: what is enabled",
+            );
+        }
         if !world.meddled {
             demand(
                 world.cursor.active == before.cursor.active,
@@ -112,6 +118,12 @@ impl Case<'_> {
         for color in Color::BOTH {
             demand(self.runs_as_before(world, color), "rolled back: what runs");
         }
+    }
+
+    /// Whether the switch takes a color's start at boot for good, beside another one that is to be the only one.
+    fn takes_boot(&self, color: Color) -> bool {
+        let disables = |planned: &PlannedStep| planned.step == Step::Disable { color } && planned.undo.is_empty();
+        color == self.plan.to && self.plan.steps.iter().any(disables)
     }
 
     /// What no undo brings back: something that ran in the idle color was stopped; a reboot starts what is enabled and

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgctl::model::{ActiveState, App, Color, Observed, Route};
+use bgctl::model::{ActiveState, App, Color, Observed, Route, Strategy};
 use bgctl::plan::{self, Plan};
 
 use crate::builders::{app, fresh, id, instance, release, serving, serving_beside, state, with_previous};
@@ -22,6 +22,7 @@ pub fn all() -> Vec<Scenario> {
     let mut all = switches();
     all.extend(rollbacks());
     all.extend(disagreements());
+    all.extend(stop_first());
     all
 }
 
@@ -82,6 +83,35 @@ fn rollbacks() -> Vec<Scenario> {
         rollback_to("rollback, cold", &app, None, cold()),
         rollback_to("rollback to an older release", &app, Some("a"), further),
         locally("rollback while the store is away", &app, cold()),
+    ]
+}
+
+/// Only one color ever runs.
+fn stop_first() -> Vec<Scenario> {
+    let mut app = app();
+    app.strategy = Strategy::StopFirst {
+        hold: Duration::from_secs(10),
+    };
+    let mut careful = app.clone();
+    careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
+    careful.bake = Duration::from_secs(60);
+    let cold = with_previous(state(ActiveState::Inactive, false, Some("r0")));
+    let mut down = serving(Color::Blue);
+    *instance(&mut down, Color::Blue) = state(ActiveState::Failed, true, Some("r1"));
+    let both = serving_beside(Color::Blue, state(ActiveState::Active, true, Some("r0")));
+    let held = Observed {
+        route: Route::Held,
+        ..serving(Color::Green)
+    };
+    vec![
+        switch_to("stop first: first switch", &careful, fresh()),
+        switch_to("stop first: blue to green", &app, serving(Color::Blue)),
+        switch_to("stop first: careful", &careful, serving(Color::Blue)),
+        rollback_to("stop first: rollback", &app, None, cold.clone()),
+        locally("stop first: rollback while the store is away", &app, cold),
+        switch_to("stop first: the serving color is down", &app, down),
+        switch_to("stop first: both are enabled and run", &app, both),
+        switch_to("stop first: requests are held", &app, held),
     ]
 }
 

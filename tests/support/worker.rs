@@ -104,6 +104,9 @@ pub fn work(plan: &Plan, before: &World, left: Site, script: &Script) -> Ran {
         pauses: RefCell::default(),
     };
     let boot = worker.site.borrow().world.boot_id();
+    if let Err(Violation(rule)) = worker.site.borrow().world.check_alone(plan, before) {
+        panic!("{rule}\n{}\n{before:#?}", worker.site.borrow().story(plan));
+    }
     worker.record(Event::Resumed { boot }).unwrap();
     let journal = worker.site.borrow().journal.clone();
     let outcome = match pin!(engine::run(plan, journal, &mut worker)).poll(&mut Context::from_waker(Waker::noop())) {

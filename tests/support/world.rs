@@ -1,7 +1,7 @@
 //! A host that is nothing but its state, changed by steps as a real one would be, and judged after every one of them.
 
 use bgctl::model::{ByColor, Color, Cursor, Observed, ReleaseId, Revision, Route};
-use bgctl::plan::{Plan, Step};
+use bgctl::plan::{OnFailure, Plan, PlannedStep, Step};
 
 /// What is true of a host; also what survives the death of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,12 @@ pub type Performed = Result<Result<(), &'static str>, Violation>;
 
 fn violation<T>(message: impl Into<String>) -> Result<T, Violation> {
     Err(Violation(message.into()))
+}
+
+/// Whether a switch ends the old color before it starts the new one, or there is no old one.
+fn is_alone(plan: &Plan) -> bool {
+    let retires = |planned: &PlannedStep| planned.on_failure == OnFailure::Retry;
+    !plan.steps.iter().any(retires)
 }
 
 impl World {
@@ -169,6 +175,7 @@ impl World {
                     .map_err(|_| Violation(format!("{step} while it is down")))?;
                 self.route = Route::To(*to);
             }
+            Step::Hold { .. } => self.route = Route::Held,
             Step::Route { to } => self.route = *to,
         }
         Ok(Ok(()))
@@ -229,8 +236,26 @@ impl World {
         }
     }
 
+    /// A switch that stops the old color first never has both colors run, nor both come back after a reboot; unless that was so
+    /// before.
+    pub fn check_alone(&self, plan: &Plan, before: &Self) -> Result<(), Violation> {
+        let both = |pair: &ByColor<bool>| pair.blue && pair.green;
+        let run = |world: &Self| world.running.blue.is_some() && world.running.green.is_some();
+        if !is_alone(plan) {
+            return Ok(());
+        }
+        if run(self) && !run(before) && !both(&before.enabled) {
+            return violation("both colors run");
+        }
+        if both(&self.enabled) && !both(&before.enabled) {
+            return violation("both colors come back after a reboot");
+        }
+        Ok(())
+    }
+
     /// What must hold at every moment: the serving color runs what it should, and comes back after a reboot.
     pub fn check(&mut self, plan: &Plan, before: &Self) -> Result<(), Violation> {
+        self.check_alone(plan, before)?;
         for color in Color::BOTH {
             *of(&mut self.dark, color) &= self.running.get(color).is_none();
         }
@@ -241,7 +266,9 @@ impl World {
             None => before.pinned.get(color).as_ref(),
             running => running,
         };
-        if running != promised && !self.dark.get(color) {
+        // Where only one may run, what was down before and came back by a reboot is stopped as well, and stays down as before.
+        let was_down = is_alone(plan) && before.running.get(color).is_none() && running.is_none();
+        if running != promised && !self.dark.get(color) && !was_down {
             return violation(format!("{color} serves and runs {running:?}, not {promised:?}"));
         }
         if !self.enabled.get(color) && (before.route != self.route || *before.enabled.get(color)) {

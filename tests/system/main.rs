@@ -57,6 +57,7 @@ mod site;
 mod sites_folder;
 mod soak;
 mod state_directory;
+mod stop_first;
 mod store;
 mod switch;
 mod trouble;

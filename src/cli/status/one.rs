@@ -34,6 +34,7 @@ pub fn show(status: &Status) {
     let serving = output::in_color(status.serving, Color::or_none(status.serving));
     output::answer(&match (status.nginx_answers, status.agrees) {
         (false, _) => "nginx   does not answer for this app".to_owned(),
+        _ if status.held => "nginx   holds requests until a color runs".to_owned(),
         (true, true) => format!("nginx   {serving}, as the cursor says"),
         (true, false) => format!("nginx   {serving}, not what the cursor says"),
     });

@@ -7,6 +7,7 @@ mod masked;
 mod ports;
 mod run;
 mod site;
+mod switch;
 #[cfg(test)]
 mod tests;
 mod written;
@@ -51,11 +52,13 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
     let extra_ports = ports::extra(&written.ports, ports)?;
     let site = site::validate(written.nginx, &name, ports)?;
     let run = run::validate(run, &extra_ports)?;
+    let strategy = switch::validate(&written.switch, &written.drain, &site)?;
     Ok(App {
         health: health::validate(written.health, &run, &site)?,
         run,
         verify: verify(written.verify)?,
         site,
+        strategy,
         bake: written.bake.duration.map_or(Duration::ZERO, |time| time.0),
         drain: Drain {
             timeout: written.drain.timeout.map_or(DRAIN_TIMEOUT, |time| time.0),

@@ -14,7 +14,7 @@ use crate::config::value::{
 };
 use crate::model::{
     AppName, CredentialId, EnvName, ImageRef, Listen, Network, OnChange, PathPrefix, PortName, Protocol, Pull,
-    ServerName,
+    ServerName, StrategyName,
 };
 
 #[derive(Debug, Deserialize)]
@@ -29,6 +29,8 @@ pub(super) struct Manifest {
     pub(super) verify: Verify,
     #[serde(default)]
     pub(super) nginx: Nginx,
+    #[serde(default)]
+    pub(super) switch: Switch,
     #[serde(default)]
     pub(super) bake: Bake,
     #[serde(default)]
@@ -201,6 +203,13 @@ pub(super) struct NginxLocation {
     pub(super) max_body_size: Option<Size>,
     pub(super) read_timeout: Option<Spanned<Time>>,
     pub(super) send_timeout: Option<Spanned<Time>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Switch {
+    pub(super) strategy: Option<Spanned<StrategyName>>,
+    pub(super) hold: Option<Spanned<Time>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

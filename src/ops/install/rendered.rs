@@ -8,7 +8,7 @@ use crate::host::layout::Layout;
 use crate::model::{App, AppName, Color, Route, Settings, sealed};
 use crate::ops::Error;
 use crate::ops::installed::MANIFEST_VERSION;
-use crate::proxy::nginx::{old, route};
+use crate::proxy::nginx::{hold, old, route};
 use crate::render::{self, Keys, SiteHost, seal};
 
 /// A file to be written: what is there, and what will be.
@@ -73,9 +73,11 @@ impl Files {
         // As the host's own nginx and systemd see it, also where the files are written below another root.
         let host = Layout::default();
         let (routes, socket) = (host.route_dir(name), old::socket(&host, name));
+        let hold = hold::socket(&routes);
         let site_host = SiteHost {
             routes: &routes,
             control_port: settings.nginx.control_port,
+            hold: &hold,
             old_socket: None,
         };
         let site = Change::of(

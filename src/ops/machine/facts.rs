@@ -95,6 +95,7 @@ impl Machine {
             worker: (worker, worker_file),
             damaged,
             open,
+            stop_first: self.app.strategy.is_stop_first(),
             keep_warm: self.app.drain.keep_warm,
             drain: self.app.drain.timeout,
         };

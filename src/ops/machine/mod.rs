@@ -28,6 +28,7 @@ use crate::store::{LeaseError, Store};
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
 use crate::host::{identity, tell};
+use crate::proxy::nginx::hold::Hold;
 use crate::proxy::nginx::route;
 use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
@@ -52,6 +53,8 @@ pub struct Machine {
     /// Since when the store has not answered.
     silent_since: Cell<Option<Instant>>,
     log: Option<Log>,
+    /// Where requests are held, while they are.
+    hold: RefCell<Option<Hold>>,
 }
 
 impl Machine {
@@ -69,6 +72,7 @@ impl Machine {
             seen: RefCell::default(),
             silent_since: Cell::default(),
             log: None,
+            hold: RefCell::default(),
         })
     }
 
@@ -230,7 +234,8 @@ impl Machine {
             Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()).await?,
             Step::Defer { expected, to, release } => self.defer(plan, *expected, *to, release)?,
             Step::Recall => self.recall(plan)?,
-            Step::Route { to } => self.route(*to).await?,
+            Step::Route { to } => return Ok(self.route(*to).await?),
+            Step::Hold { limit, prove } => self.hold(*limit, *prove).await?,
             Step::Confirm { color, health } => self.confirm(*color, *health).await?,
             Step::Bake {
                 color,

@@ -41,7 +41,7 @@ impl Machine {
                 self.systemd.enable(&[&self.unit(*color)]).await?;
                 self.systemd.read_links().await?;
             }
-            Repair::Route(to) => self.route(*to).await?,
+            Repair::Route(to) => return Ok(self.route(*to).await?.into_iter().collect()),
             Repair::Cursor(active, release) => return self.set_cursor(*active, release.as_ref(), facts).await,
             Repair::Publish => return self.publish_deferred().await,
             Repair::Disable(color) => {
@@ -49,7 +49,7 @@ impl Machine {
                 self.systemd.read_links().await?;
             }
             Repair::Drain(color, timeout) => return Ok(self.drain(*color, *timeout).await?.into_iter().collect()),
-            Repair::Stop(color) => {
+            Repair::Clear(color) | Repair::Stop(color) => {
                 return Ok(self
                     .stop(*color, self.app.run.stop_timeout)
                     .await?

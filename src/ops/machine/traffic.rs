@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::engine::Effects as _;
 use crate::host::connections;
 use crate::model::{Check, Color, Route};
-use crate::plan::Expected;
+use crate::plan::{Expected, Plan};
+use crate::proxy::nginx::hold::Hold;
 use crate::proxy::nginx::{self, Nginx, Way, old, route};
 
 use super::Machine;
@@ -18,11 +19,60 @@ const CONFIRM: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(500);
 
 impl Machine {
-    /// Moves all new requests, and says in the units' descriptions who is active now.
-    pub(super) async fn route(&self, to: Route) -> eyre::Result<()> {
+    /// Moves all new requests, and says in the units' descriptions who is active now. Those that were held go the same way;
+    /// a note says since when the first of them may have waited.
+    pub(super) async fn route(&self, to: Route) -> eyre::Result<Option<String>> {
+        let held_for = route::held(&self.routes())?;
         route::set(&self.routes(), to)?;
+        let waiting = self.hold.take();
+        if let Some(waiting) = waiting {
+            waiting.release().await?;
+        }
         old::follow(&self.layout.app(&self.app.name), to)?;
         tokio::join!(self.describe_if_up(Color::Blue), self.describe_if_up(Color::Green));
+        let note = held_for.map(|held| format!("requests were held for {:.1} s", held.as_secs_f64()));
+        if let Some(note) = &note {
+            tracing::info!("{note}");
+        }
+        Ok(note)
+    }
+
+    /// Has nginx hold new requests, each for `limit`; to `prove` it nginx is asked until it says so.
+    pub(super) async fn hold(&self, limit: Duration, prove: bool) -> eyre::Result<()> {
+        let before = self.hold.take();
+        let hold = match before {
+            Some(hold) => hold,
+            None => Hold::open(&self.routes(), limit)?,
+        };
+        self.hold.replace(Some(hold));
+        route::set(&self.routes(), Route::Held)?;
+        old::follow(&self.layout.app(&self.app.name), Route::Held)?;
+        if prove { self.prove_hold().await } else { Ok(()) }
+    }
+
+    async fn prove_hold(&self) -> eyre::Result<()> {
+        let since = Instant::now();
+        let mut pause = Duration::from_millis(2);
+        loop {
+            let error = match nginx::ask(&self.app.name, self.settings.nginx.control_port).await {
+                Ok(answered) if answered.route == Route::Held => return Ok(()),
+                Ok(answered) => eyre::eyre!("nginx sends requests to {}", answered.route),
+                Err(error) => error,
+            };
+            if since.elapsed() > CONFIRM {
+                return Err(error.wrap_err("cannot have nginx hold requests"));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE);
+        }
+    }
+
+    /// Holds requests again, where a worker before this one did so for `plan` and was ended.
+    pub fn hold_again(&self, plan: &Plan) -> eyre::Result<()> {
+        let Some(limit) = plan.hold() else { return Ok(()) };
+        if route::read(&self.routes())? == Some(Route::Held) {
+            self.hold.replace(Some(Hold::open(&self.routes(), limit)?));
+        }
         Ok(())
     }
 

@@ -55,7 +55,8 @@ pub async fn all(context: &Context, progress: &mut dyn FnMut(Progress<'_>)) -> R
     let states: HashMap<_, _> = units.into_iter().map(|listed| (listed.unit, listed.active)).collect();
     let mut lines = Vec::new();
     for app in apps.iter().cloned() {
-        let route = nginx::current_route(layout, &app)?.unwrap_or_default().color();
+        let led = nginx::current_route(layout, &app)?.unwrap_or_default();
+        let route = led.color();
         let known = match &cursors {
             Ok(_) => None,
             Err(_) => known::read(layout, &app).ok().flatten(),
@@ -76,7 +77,7 @@ pub async fn all(context: &Context, progress: &mut dyn FnMut(Progress<'_>)) -> R
         };
         note = note.or(broken);
         if note.is_none() && route != cursor.active {
-            note = Some(format!("the route leads to {}", Color::or_none(route)));
+            note = Some(format!("the route leads to {led}"));
         }
         let open_switch = Switches::new(layout, &app).open_id()?;
         lines.push(Line {

@@ -9,8 +9,8 @@ use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact};
 use crate::host::systemd::UnitState;
 use crate::journal::StepState;
 use crate::model::{
-    ActiveState, App, AppName, Color, Cursor, Known, Lease, Port, ReleaseId, Revision, Runtime, Settings, SwitchId,
-    UnitFile,
+    ActiveState, App, AppName, Color, Cursor, Known, Lease, Port, ReleaseId, Revision, Route, Runtime, Settings,
+    SwitchId, UnitFile,
 };
 use crate::ops::Error;
 use crate::ops::context::Context;
@@ -35,6 +35,9 @@ pub struct Status {
     pub nginx_answers: bool,
     /// What it says that it serves.
     pub serving: Option<Color>,
+    /// Whether it holds requests until a color runs, see [`Strategy::StopFirst`](crate::model::Strategy).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// Whether nginx serves what the cursor says.
     pub agrees: bool,
     /// Both colors.
@@ -145,7 +148,8 @@ pub async fn one(context: &Context, name: &AppName) -> Result<Status, Error> {
     let facts = &look.facts;
     let cursor = cursor(&facts.cursor);
     let nginx_answers = facts.nginx.is_ok();
-    let serving = facts.nginx.as_ref().copied().unwrap_or_default().color();
+    let route = facts.nginx.as_ref().copied().unwrap_or_default();
+    let serving = route.color();
     let active = cursor.as_ref().and_then(|cursor| cursor.cursor.active);
     let mut colors = Vec::new();
     for color in Color::BOTH {
@@ -161,6 +165,7 @@ pub async fn one(context: &Context, name: &AppName) -> Result<Status, Error> {
         lease: lease(facts),
         nginx_answers,
         serving,
+        held: route == Route::Held,
         colors,
         open_switch: open_switch(&look),
         warnings: visitors::warnings(&app, settings, layout, machine.systemd()).await,

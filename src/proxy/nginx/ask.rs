@@ -90,8 +90,12 @@ pub async fn ask(app: &AppName, control_port: Port) -> eyre::Result<Answered> {
 fn told(text: &str) -> Option<Route> {
     let (seen, key) = text.split_once(' ')?;
     let route = Route::ALL.into_iter().find(|route| key == route::key(*route))?;
-    // Where no release is active green is seen, see `route::make`.
-    (route != Route::None || seen == Color::Green.as_str()).then_some(route)
+    match route {
+        // Where no release is active green is seen, see `route::make`.
+        Route::None | Route::Held if seen == Color::Green.as_str() => Some(Route::None),
+        Route::None | Route::Held => (seen == Route::Held.as_str()).then_some(Route::Held),
+        Route::To(_) => Some(route),
+    }
 }
 
 /// What the health path of the app answers through nginx, by one of the ways, within `timeout`. Errors where nginx gives no
@@ -198,6 +202,8 @@ mod tests {
         assert_eq!(told("blue blue"), Some(blue));
         assert_eq!(told("green green0"), Some(green));
         assert_eq!(told("green none0"), Some(Route::None));
+        assert_eq!(told("held none0"), Some(Route::Held));
+        assert_eq!(told("held blue"), Some(blue));
         assert_eq!((told("blue green0"), told("green blue")), (Some(green), Some(blue)));
         for text in ["blue none0", "blue ", "blue", "", "green 0"] {
             assert_eq!(told(text), None, "{text}");

@@ -10,6 +10,7 @@
 mod addresses;
 mod ask;
 mod dump;
+pub mod hold;
 pub mod holes;
 pub mod old;
 pub mod route;

@@ -6,11 +6,15 @@
 //!     to.blue/blue           what a site asks for with -f
 //!     to.green/green
 //!     to.none/none, green    green: see templates/app.conf
+//!     to.held/held
+//!     hold.sock              while requests are held: see `hold`
 //! ```
 //!
 //! nginx chooses the color by the hash of a key, one of three words ([`key`]), when it connects. For a request that is sent in the
 //! millisecond in which it came, the word is what `active/green` said then, which costs one stat(2). For one that was held (by its
 //! own body, a limit, or a check of access) nginx resolves the link then (`$realpath_root`), and its ending tells the word.
+
+use std::time::Duration;
 
 use camino::Utf8Path;
 use eyre::WrapErr as _;
@@ -21,12 +25,13 @@ use crate::model::{Color, Hinted, Route};
 const ACTIVE: &str = "active";
 
 /// The word that nginx hashes for a route, see `templates/00-bgctl.conf`: its CRC-32 chooses the first server of three for blue,
-/// the second for green, and the third for none.
+/// the second for green, and the third for none. Where requests are held it is the third one as well: the site of an app that
+/// holds requests has the socket of [`hold`](super::hold) there.
 pub fn key(route: Route) -> &'static str {
     match route {
         Route::To(Color::Blue) => "blue",
         Route::To(Color::Green) => "green0",
-        Route::None => "none0",
+        Route::None | Route::Held => "none0",
     }
 }
 
@@ -52,6 +57,16 @@ pub fn read(folder: &Utf8Path) -> eyre::Result<Option<Route>> {
         )
     };
     Ok(Some(route.ok_or_else(odd)?))
+}
+
+/// Since when the app whose routes are in `folder` has its requests held, by the time of the link. Returns `None` where they are not.
+pub fn held(folder: &Utf8Path) -> eyre::Result<Option<Duration>> {
+    if read(folder)? != Some(Route::Held) {
+        return Ok(None);
+    }
+    let since = jiff::Timestamp::try_from(fs_err::symlink_metadata(folder.join(ACTIVE))?.modified()?)?;
+    // The clock may have been set back.
+    Ok(Duration::try_from(jiff::Timestamp::now().duration_since(since)).ok())
 }
 
 /// As [`read`]; errors where there is no route as well.
@@ -117,8 +132,8 @@ mod tests {
 
     #[test]
     fn keys_choose_the_servers_in_the_order_of_the_site() {
-        let servers = [Color::Blue.into(), Color::Green.into(), Route::None].map(|route| server(key(route)));
-        assert_eq!(servers, [0, 1, 2]);
+        let routes = [Color::Blue.into(), Color::Green.into(), Route::None, Route::Held];
+        assert_eq!(routes.map(|route| server(key(route))), [0, 1, 2, 2]);
     }
 
     #[test]
@@ -138,7 +153,8 @@ mod tests {
                 let real = folder.join(ACTIVE).canonicalize_utf8().unwrap();
                 assert_eq!(real.extension(), Some(to.as_str()));
                 assert!(real.join(to.as_str()).is_file());
-                assert_eq!(real.join("green").is_file(), to != Route::To(Color::Blue));
+                let is_seen = matches!(to, Route::None | Route::To(Color::Green));
+                assert_eq!(real.join("green").is_file(), is_seen);
             }
         }
     }

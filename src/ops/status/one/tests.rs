@@ -55,6 +55,7 @@ fn json_is_as_documented() {
         }),
         serving: Some(Color::Blue),
         nginx_answers: true,
+        held: false,
         agrees: true,
         colors: vec![
             color(Color::Blue, 9001, Color::Blue),
