@@ -230,6 +230,9 @@ fn is_well_formed(plan: &Plan) {
     for late in places(plan, |step| ends(step) == Some(old)) {
         assert!(late > confirm, "the old color ends too early");
     }
+    for late in places(plan, |step| matches!(step, Step::StartCompanions { .. })) {
+        assert!(late > confirm, "companions start before users are there");
+    }
     for early in places(plan, |step| ends(step) == Some(to)) {
         assert!(early < start, "the new color is stopped after its start");
     }
@@ -244,12 +247,20 @@ fn is_well_formed(plan: &Plan) {
     assert_ne!(plan.from, Some(to));
 }
 
+fn is_of_companions(step: &Step) -> bool {
+    matches!(step, Step::StopCompanions { .. } | Step::StartCompanions { .. })
+}
+
 /// What a step changes is undone by its undo, but for what no step brings back.
 fn is_taken_back(planned: &PlannedStep) -> bool {
     match &planned.step {
-        Step::Verify { .. } | Step::Confirm { .. } | Step::Bake { .. } | Step::Drain { .. } | Step::Stop { .. } => {
-            planned.undo.is_empty()
-        }
+        Step::Verify { .. }
+        | Step::Confirm { .. }
+        | Step::Bake { .. }
+        | Step::Drain { .. }
+        | Step::Stop { .. }
+        | Step::StopCompanions { .. }
+        | Step::StartCompanions { .. } => planned.undo.is_empty(),
         // One that was up, or enabled, before.
         Step::Start { color, .. } => {
             let stops = |step: &Step| matches!(step, Step::Stop { color: same, .. } if same == color);
@@ -264,7 +275,10 @@ fn is_taken_back(planned: &PlannedStep) -> bool {
         Step::Defer { to, .. } => {
             matches!(planned.undo.as_slice(), [Step::Recall, Step::Drain { color, .. }] if color == to)
         }
-        Step::Route { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. }]),
+        // The users first; what is done to companions from there on is taken back with it.
+        Step::Route { .. } => {
+            matches!(planned.undo.as_slice(), [Step::Route { .. }, rest @ ..] if rest.iter().all(is_of_companions))
+        }
         Step::Demote { .. } | Step::Recall => false,
     }
 }

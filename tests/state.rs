@@ -80,6 +80,7 @@ fn release() -> Release {
         placeholders: BTreeSet::new(),
         health: HealthCheck { ..app.health },
         verify: None,
+        companions: Vec::new(),
     }
 }
 

@@ -3,13 +3,14 @@
 //! Everything is decided here. A switch from blue to green, by its phases:
 //!
 //! ```text
-//!   stage                          | promote                   | bake | drain, retire
-//!   pin > start > verify > enable  > promote > route > confirm > bake > disable > drain > stop
-//!                                  |                                  |
-//!   a failure is undone: the       | a failure moves traffic and      | a failure is tried again
-//!   active color is not touched    | cursor back                      | (past the point of no return)
+//!   stage                          | promote                                | bake | drain, retire
+//!   pin > start > verify > enable  > promote > route > confirm > companions > bake > disable > drain > stop
+//!                                  |                                               |
+//!   a failure is undone: the       | a failure moves traffic, companions and       | a failure is tried again
+//!   active color is not touched    | cursor back                                   | (past the point of no return)
 //! ```
 
+mod companions;
 mod old;
 mod promote;
 mod refusal;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{App, AppName, Color, Observed, Release, ReleaseId, Stored, SwitchId};
 
+pub use companions::patience as companion_patience;
 pub use old::upgrade;
 pub use refusal::Refusal;
 pub use rollback::{rollback, rollback_locally, rollback_target};
@@ -113,7 +115,8 @@ fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Re
     // them nowhere it is blue that is staged, whatever the cursor says: see `templates/app.conf`.
     let from = observed.route.color();
     let to = from.map_or(Color::Blue, Color::other);
-    let mut steps = stage::steps(app, to, release, observed);
+    let mut steps: Vec<_> = companions::clear(app, to, observed).into_iter().collect();
+    steps.extend(stage::steps(app, to, release, observed));
     steps.extend(promote::steps(app, stored, to, release, observed, reach));
     let old = observed.instances.get(to.other());
     if from.is_some() || old.enabled || !old.state.is_down() {

@@ -2,7 +2,7 @@
 
 use crate::model::{App, Check, Color, Observed, Release, Route, Stored};
 
-use super::{Expected, PlannedStep, Reach, Step};
+use super::{Expected, PlannedStep, Reach, Step, companions};
 
 /// The steps that make `release` in `to` the active one.
 pub(super) fn steps(
@@ -20,7 +20,8 @@ pub(super) fn steps(
         timeout: app.drain.timeout,
     };
     let route = Step::Route { to: Route::To(to) };
-    let back_route = Step::Route { to: observed.route };
+    let mut back_route = vec![Step::Route { to: observed.route }];
+    back_route.extend(companions::undo(app, to, release, observed));
     let confirm = Step::Confirm {
         color: to,
         health: expected(app, release),
@@ -29,7 +30,7 @@ pub(super) fn steps(
         PlannedStep::undoable(promote, [back, drain], reason),
         PlannedStep::undoable(
             route,
-            [back_route],
+            back_route,
             "all new requests move at once, and no connection is touched",
         ),
         PlannedStep::undoable(
@@ -38,6 +39,7 @@ pub(super) fn steps(
             "nothing old is stopped before the new color answered through nginx",
         ),
     ];
+    steps.extend(companions::steps(app, to, release, observed));
     if !app.bake.is_zero() {
         let bake = Step::Bake {
             color: to,
