@@ -6,13 +6,13 @@ use crate::app::App;
 use crate::host::Host;
 
 /// The app and its worker. The worker holds a lock that no other one of its number may hold, writes down what befalls it, and after
-/// its quiet signal it finishes what it has and ends. The worker of the release `bad` ends at its start.
+/// its quiet signal it finishes what it has and ends. The worker of the release `bad`, or of `bad-too`, ends at its start.
 const CREW: &str = r#"#!/bin/sh
 test "$1" = work || exec "$DEMO"
 say() { echo "$BGCTL_RELEASE $BGCTL_REPLICA $1" >>"$STATE_DIRECTORY/said"; }
 exec 9>"$STATE_DIRECTORY/lock.$BGCTL_REPLICA"
 flock -n 9 || { say twice; exit 7; }
-test "$BGCTL_RELEASE" != bad || { echo "no queue here" >&2; exit 3; }
+case $BGCTL_RELEASE in bad*) echo "no queue here" >&2; exit 3 ;; esac
 trap 'quiet=1; say quiet' USR1
 trap 'say end; exit' TERM
 say "start $2 ${PORT:-without port}"
@@ -141,6 +141,16 @@ fn program_takes_its_worker_with_it() {
     let host = Host::with_programs();
     let app = crew(program(&host, "crew", 9930), 1).install();
     moves(&app);
+
+    // What was overwritten does not keep a failed switch from putting the worker back.
+    host.succeed("echo '# changed' >>/opt/demo/crew");
+    app.bgctl("switch", "--release bad-too").expect(1);
+    is_in(&app, "blue");
+    says(
+        &app,
+        &["p1 1 quiet", "p1 1 finished", "p1 1 start p1/blue without port"],
+    );
+    host.copy_in("/opt/demo/crew", CREW);
 
     // A rollback finds what it starts, also where the manifest has it no more; a hand at work is put right.
     let app = app.set("companion", toml::Value::Array(Vec::new())).install();

@@ -87,10 +87,7 @@ impl Machine {
         stay_up: Duration,
     ) -> eyre::Result<Option<String>> {
         let release = self.releases().read(release)?;
-        let note = match self.app.run.runtime {
-            Runtime::Program(_) => program::require_unchanged(&self.app, &release)?,
-            Runtime::Docker(_) => None,
-        };
+        let note = self.note_of_program(&release, stay_up)?;
         for replica in replicas {
             self.prepare_companion(color, &release, replica).await?;
         }
@@ -101,6 +98,24 @@ impl Machine {
             .map(|replica| self.start_companion(color, replica, stay_up));
         try_join_all(starts).await?;
         Ok(note)
+    }
+
+    /// Errors where it would be another program than the release was made of, and that is to be refused; but never of those that are
+    /// put back, as systemd would start them after a crash: without them nobody would do their work, and the switch be stuck.
+    fn note_of_program(&self, release: &Release, stay_up: Duration) -> eyre::Result<Option<String>> {
+        if let Runtime::Docker(_) = self.app.run.runtime {
+            return Ok(None);
+        }
+        if !stay_up.is_zero() {
+            return program::require_unchanged(&self.app, release);
+        }
+        if let Ok(Some(path)) = program::changed(release) {
+            let id = &release.id;
+            tracing::warn!(
+                "{path} was changed since release {id} was made of it: its companions run what is there now"
+            );
+        }
+        Ok(None)
     }
 
     /// Its file is there, and nothing else runs in its unit.
