@@ -72,7 +72,7 @@ fn container<'h>(host: &'h Host, name: &str, port: u16) -> App<'h> {
         .set("run.volumes", vec![format!("/var/lib/{name}:/state")])
         .set(
             "run.docker_options",
-            vec!["--publish=127.0.0.1::9090", "--network-alias=crew"],
+            vec!["--publish=127.0.0.1::9090", "--ulimit=nofile=4096"],
         )
 }
 
