@@ -5,12 +5,12 @@
 use std::time::Duration;
 
 use bgctl::drift::{
-    ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Difference, Facts, FileFact, FileState, Pin, Repair,
-    SwitchFact, differences, repairs, serving,
+    ColorFacts, CompanionFact, ContainerFact, CursorFact, Damaged, DeferredFact, Difference, Facts, FileFact,
+    FileState, Pin, Repair, SwitchFact, differences, repairs, serving,
 };
 use bgctl::model::{
     ActiveState, AppName, ByColor, Color, Cursor, Holder, HostId, Invalid, Known, Lease, NotALease, OpenSwitch,
-    ReleaseId, Revision, Route, Stored, SwitchId, UnitFile, UnitName,
+    ReleaseId, Replica, Revision, Route, Stored, SwitchId, UnitFile, UnitName,
 };
 
 fn id(release: &str) -> ReleaseId {
@@ -114,6 +114,7 @@ fn color(color: Color, is_up: bool, unit_file: UnitFile, pinned: Pin, running: O
         changed: None,
         running: running.map(id),
         container: ContainerFact::Fine,
+        companions: Vec::new(),
     }
 }
 
@@ -152,6 +153,11 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
         Repair::Unmask(unmasked) => {
             for color in Color::BOTH.into_iter().filter(|color| unit(*color) == *unmasked) {
                 of(facts, color).unit_file = UnitFile::Enabled;
+            }
+            for color in Color::BOTH {
+                let companions = of(facts, color).companions.iter_mut();
+                let unmasked = companions.filter(|companion| companion.unit == *unmasked);
+                unmasked.for_each(|companion| companion.unit_file = UnitFile::Enabled);
             }
             if facts.worker.0 == *unmasked {
                 facts.worker.1 = UnitFile::Disabled;
@@ -216,12 +222,32 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
         }
         Repair::Disable(color) => of(facts, *color).unit_file = UnitFile::Disabled,
         Repair::Drain(..) => {}
+        Repair::StopCompanions(color, replicas) => stop_companions(of(facts, *color), replicas),
+        Repair::StartCompanions(color) => start_companions(of(facts, *color)),
         Repair::Clear(color) | Repair::Stop(color) => {
             let here = of(facts, *color);
             (here.state, here.running) = (ActiveState::Inactive, None);
         }
     }
     Ok(())
+}
+
+fn stop_companions(here: &mut ColorFacts, replicas: &[Replica]) {
+    here.companions.retain_mut(|companion| {
+        let stops = replicas.contains(&companion.replica);
+        if stops {
+            (companion.state, companion.unit_file) = (ActiveState::Inactive, UnitFile::Disabled);
+            companion.file = Pin::Nothing;
+        }
+        companion.is_wanted || !stops
+    });
+}
+
+fn start_companions(here: &mut ColorFacts) {
+    for companion in here.companions.iter_mut().filter(|companion| companion.is_wanted) {
+        (companion.state, companion.unit_file) = (ActiveState::Active, UnitFile::Enabled);
+        companion.file = here.pinned.clone();
+    }
 }
 
 /// Every way in which one color can be, for a start.
@@ -520,6 +546,105 @@ fn every_difference_is_told_with_its_command() {
         ),
     ];
     insta::assert_snapshot!(all_told(cases));
+}
+
+/// The companion `worker` of a color: wanted where the release has it.
+fn worker(color: Color, is_wanted: bool, state: ActiveState, unit_file: UnitFile, file: Pin) -> CompanionFact {
+    let replica = Replica::parse("worker", "1").unwrap();
+    CompanionFact {
+        unit: UnitName::companion(&facts().app, color, &replica),
+        replica,
+        state,
+        unit_file,
+        file,
+        is_wanted,
+    }
+}
+
+#[test]
+fn companions_of_the_serving_color_run_and_no_others() {
+    let files = || {
+        let broken = Pin::Broken("it is broken".to_owned());
+        [Pin::Nothing, Pin::Release(id("r1")), Pin::Release(id("r2")), broken]
+    };
+    let mut all = Vec::new();
+    for color in Color::BOTH {
+        for is_wanted in [true, false] {
+            for state in [ActiveState::Active, ActiveState::Activating, ActiveState::Failed] {
+                for unit_file in [UnitFile::Enabled, UnitFile::Disabled, UnitFile::Masked] {
+                    all.extend(files().map(|file| worker(color, is_wanted, state, unit_file, file)));
+                }
+            }
+        }
+    }
+    let runs = |facts: &Facts, color: Color| facts.colors.get(color).companions.iter().any(CompanionFact::is_up);
+    for companion in all {
+        let color = if companion.unit.as_str().contains("blue") {
+            Color::Blue
+        } else {
+            Color::Green
+        };
+        for keep_warm in [false, true] {
+            let mut after = facts();
+            after.keep_warm = keep_warm;
+            of(&mut after, color).companions.push(companion.clone());
+            for repair in repairs(&differences(&after)) {
+                perform(&mut after, &repair).unwrap();
+                assert!(!(runs(&after, Color::Blue) && runs(&after, Color::Green)));
+            }
+            assert_eq!(repairs(&differences(&after)), [], "{companion:?}");
+            assert_eq!(
+                runs(&after, color),
+                color == Color::Blue && companion.is_wanted,
+                "{companion:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn companions_that_differ_are_told_with_their_commands() {
+    let right = || Pin::Release(id("r1"));
+    let blue = |is_wanted, state, file, pin| {
+        let companion = worker(Color::Blue, is_wanted, state, file, pin);
+        told(move |facts| facts.colors.blue.companions.push(companion))
+    };
+    assert_eq!(blue(true, ActiveState::Active, UnitFile::Enabled, right()), "");
+    let green = worker(
+        Color::Green,
+        true,
+        ActiveState::Active,
+        UnitFile::Disabled,
+        Pin::Release(id("r2")),
+    );
+    let cases = [
+        blue(true, ActiveState::Failed, UnitFile::Enabled, right()),
+        blue(true, ActiveState::Active, UnitFile::Disabled, right()),
+        blue(true, ActiveState::Active, UnitFile::Enabled, Pin::Release(id("r0"))),
+        blue(false, ActiveState::Active, UnitFile::Enabled, right()),
+        told(|facts| facts.colors.green.companions.push(green)),
+    ];
+    insta::assert_snapshot!(cases.join("\n\n"), @"
+    companion worker 1 of blue is to run, and shop_worker@blue-1.service is failed
+        systemctl start shop_worker@blue-1.service
+        => start the companions of blue
+
+    companion worker 1 of blue is to run, and shop_worker@blue-1.service does not start at boot
+        systemctl enable shop_worker@blue-1.service
+        => start the companions of blue
+
+    shop_worker@blue-1.service is not set up for the release of blue
+        bgctl repair shop
+        => start the companions of blue
+
+    shop_worker@blue-1.service is up or starts at boot, and the release of blue has no such companion
+        systemctl disable --now shop_worker@blue-1.service
+        => stop companions of blue: worker 1
+
+    green is idle, and its companion shop_worker@green-1.service is up or starts at boot
+        systemctl disable --now shop_worker@green-1.service
+        => stop companions of green: worker 1
+    ");
 }
 
 #[test]

@@ -261,6 +261,9 @@ fn is_well_formed(plan: &Plan) {
     for late in places(plan, |step| ends(step) == Some(old)) {
         assert!(late > confirm, "the old color ends too early");
     }
+    for late in places(plan, |step| matches!(step, Step::StartCompanions { .. })) {
+        assert!(late > confirm, "companions start before users are there");
+    }
     for early in places(plan, |step| ends(step) == Some(to)) {
         assert!(early < start, "the new color is stopped after its start");
     }
@@ -275,13 +278,21 @@ fn is_well_formed(plan: &Plan) {
     assert_ne!(plan.from, Some(to));
 }
 
+fn is_of_companions(step: &Step) -> bool {
+    matches!(step, Step::StopCompanions { .. } | Step::StartCompanions { .. })
+}
+
 /// What a step changes is undone by its undo, but for what no step brings back.
 fn is_taken_back(plan: &Plan, planned: &PlannedStep) -> bool {
     let is_alone = plan.steps.iter().all(|planned| planned.on_failure == OnFailure::Undo);
     match &planned.step {
-        Step::Verify { .. } | Step::Confirm { .. } | Step::Bake { .. } | Step::Drain { .. } | Step::Stop { .. } => {
-            planned.undo.is_empty()
-        }
+        Step::Verify { .. }
+        | Step::Confirm { .. }
+        | Step::Bake { .. }
+        | Step::Drain { .. }
+        | Step::Stop { .. }
+        | Step::StopCompanions { .. }
+        | Step::StartCompanions { .. } => planned.undo.is_empty(),
         // One that was up, or enabled, before.
         Step::Start { color, .. } => {
             let stops = |step: &Step| matches!(step, Step::Stop { color: same, .. } if same == color);
@@ -309,7 +320,11 @@ fn is_taken_back(plan: &Plan, planned: &PlannedStep) -> bool {
         Step::Defer { to, .. } => {
             matches!(planned.undo.as_slice(), [Step::Recall, Step::Drain { color, .. }] if color == to)
         }
-        Step::Route { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. } | Step::Hold { .. }]),
+        // The users first; what is done to companions from there on is taken back with it.
+        Step::Route { .. } => matches!(
+            planned.undo.as_slice(),
+            [Step::Route { .. } | Step::Hold { .. }, rest @ ..] if rest.iter().all(is_of_companions)
+        ),
         Step::Hold { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. }]),
         Step::Demote { .. } | Step::Recall => false,
     }

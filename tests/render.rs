@@ -112,8 +112,20 @@ fn rendered(app: &App) -> Vec<(String, String)> {
             render::environment(app, Color::Blue, &release).unwrap(),
         ),
     ];
+    let companions = app.companions.iter().flat_map(|companion| {
+        let replica = companion.all().next().unwrap();
+        let unit = render::companion_unit(app, companion, BGCTL.into(), &docker("/usr/bin/docker")).unwrap();
+        let environment = render::companion_environment(app, Color::Blue, &release, &replica).unwrap();
+        [
+            (
+                UnitName::companion_template(&app.name, &companion.name).to_string(),
+                unit,
+            ),
+            (format!("{}@blue-1.env", companion.name), environment),
+        ]
+    });
     let variables = variables.map(|text| (format!("{}.container-env", release.id), text));
-    files.into_iter().chain(variables).collect()
+    files.into_iter().chain(companions).chain(variables).collect()
 }
 
 #[test]
@@ -210,6 +222,12 @@ fn systemd_accepts_every_unit() {
         let unit = render::unit(&app, "/bin/true".into(), &docker("/bin/true")).unwrap();
         write(UnitName::template(&app.name).as_str(), &unit);
         units.push(UnitName::instance(&app.name, app.ports.blue).to_string());
+        for companion in &app.companions {
+            let unit = render::companion_unit(&app, companion, "/bin/true".into(), &docker("/bin/true")).unwrap();
+            write(UnitName::companion_template(&app.name, &companion.name).as_str(), &unit);
+            let replica = companion.all().next().unwrap();
+            units.push(UnitName::companion(&app.name, Color::Blue, &replica).to_string());
+        }
     }
     for unit in units {
         let output = Command::new("systemd-analyze")
@@ -233,15 +251,20 @@ fn units_are_confined() {
         let mut app = app(&case);
         app.name = AppName::parse("confined").unwrap();
         let path = folder.path().join("confined@9001.service");
-        let unit = render::unit(&app, "/bin/true".into(), &docker("/bin/true")).unwrap();
-        fs::write(&path, unit).unwrap();
-        let output = Command::new("systemd-analyze")
-            .args(["security", "--offline=true", "--threshold=30", "--no-pager"])
-            .arg(&path)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}: {}", case.display(), shown(&output));
-        assert!(shown(&output).contains("Overall exposure level"), "{}", shown(&output));
+        let (program, engine) = (Utf8Path::new("/bin/true"), docker("/bin/true"));
+        let mut units = vec![render::unit(&app, program, &engine).unwrap()];
+        let companions = app.companions.iter();
+        units.extend(companions.map(|companion| render::companion_unit(&app, companion, program, &engine).unwrap()));
+        for unit in units {
+            fs::write(&path, unit).unwrap();
+            let output = Command::new("systemd-analyze")
+                .args(["security", "--offline=true", "--threshold=30", "--no-pager"])
+                .arg(&path)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{}: {}", case.display(), shown(&output));
+            assert!(shown(&output).contains("Overall exposure level"), "{}", shown(&output));
+        }
     }
 }
 

@@ -17,15 +17,15 @@ use bgctl::files;
 use bgctl::host::layout::Layout;
 use bgctl::journal::{Event, Record};
 use bgctl::model::{
-    App, Artifact, Color, Cursor, Digest, EtcdSettings, HealthCheck, Hinted, ImageRef, Release, ReleaseId, Resolved,
-    ResolvedImage, Revision, StoreSettings, Stored,
+    App, Artifact, Color, Cursor, Digest, EtcdSettings, HealthCheck, Hinted, ImageRef, QuietSignal, Release, ReleaseId,
+    Replica, Resolved, ResolvedImage, Revision, StoreSettings, Stored,
 };
 use bgctl::ops::{Error, install, installed};
 use bgctl::plan;
 use bgctl::state::deferred::Journal;
 use bgctl::state::releases::Releases;
 use bgctl::state::switches::Switches;
-use bgctl::state::{known, pins};
+use bgctl::state::{companions, known, pins};
 use bgctl::store::Store;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -80,6 +80,7 @@ fn release() -> Release {
         placeholders: BTreeSet::new(),
         health: HealthCheck { ..app.health },
         verify: None,
+        companions: Vec::new(),
     }
 }
 
@@ -172,6 +173,53 @@ fn pin() {
     }
     pins::unpin(layout, name, port).unwrap();
     assert_eq!((pinned().unwrap(), files[0].exists()), (None, false));
+}
+
+#[test]
+fn companion() {
+    let (host, (app, release)) = (Host::new(), container());
+    let (layout, name) = (&host.layout, &app.name);
+    let release = builders::with_companions(release, [builders::companion("worker", 2)]);
+    let [first, second] = ["1", "2"].map(|number| Replica::parse("worker", number).unwrap());
+    let put = |replica| companions::put(layout, &app, Color::Green, &release, replica).unwrap();
+    assert!(
+        put(&first) && put(&second) && !put(&first),
+        "the second time nothing changes"
+    );
+    let started = companions::list(layout, name).unwrap();
+    assert_eq!(
+        (started.blue, started.green),
+        (Vec::new(), vec![first.clone(), second.clone()])
+    );
+    let path = layout.companion_env(name, Color::Green, &first);
+    assert!(!fs_err::read_to_string(&path).unwrap().contains("so secret"));
+    let read = || companions::read(layout, name, Color::Green, &first);
+    is_whole_or_refused(&path, || read().map(Option::unwrap), never);
+    companions::remove(layout, name, Color::Green, &first).unwrap();
+    assert_eq!(read().unwrap(), None);
+    assert_eq!(companions::list(layout, name).unwrap().green, [second]);
+}
+
+#[test]
+fn companions_of_a_release_are_read() {
+    let host = Host::new();
+    let (layout, name) = (&host.layout, &builders::app().name);
+    let id = builders::id("r4");
+    let record = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state/2/r4.json");
+    fs_err::copy(record, layout.release(name, &id)).unwrap();
+    let release = Releases::new(layout, name).read(&id).unwrap();
+    let [worker, mail] = &release.companions[..] else {
+        panic!("{release:#?}")
+    };
+    assert_eq!(worker.quiet_signal.as_ref().map(QuietSignal::as_str), Some("TSTP"));
+    assert_eq!(
+        (worker.replicas, worker.overlap, worker.patience().as_secs()),
+        (2, true, 90)
+    );
+    assert_eq!(
+        (mail.memory, mail.overlap, mail.patience().as_secs()),
+        (Some(64 << 20), false, 30)
+    );
 }
 
 #[test]

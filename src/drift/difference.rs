@@ -44,19 +44,19 @@ pub fn differences(facts: &Facts) -> Vec<Difference> {
     all.found
 }
 
-struct Differences<'f> {
-    facts: &'f Facts,
+pub(super) struct Differences<'f> {
+    pub(super) facts: &'f Facts,
     found: Vec<Difference>,
 }
 
 impl Differences<'_> {
     /// What `bgctl repair` puts right, and nothing else does as well.
-    fn repair(&mut self, what: String, repairs: impl IntoIterator<Item = Repair>) {
+    pub(super) fn repair(&mut self, what: String, repairs: impl IntoIterator<Item = Repair>) {
         let command = format!("bgctl repair {}", self.facts.app);
         self.add(what, command, repairs);
     }
 
-    fn add(&mut self, what: String, command: String, repairs: impl IntoIterator<Item = Repair>) {
+    pub(super) fn add(&mut self, what: String, command: String, repairs: impl IntoIterator<Item = Repair>) {
         self.found.push(Difference {
             what,
             command,
@@ -206,6 +206,7 @@ impl Differences<'_> {
     fn color(&mut self, color: Color) {
         let here = self.facts.colors.get(color);
         self.container(color, &here.container);
+        self.companions(color);
         if here.unit_file == UnitFile::Masked {
             let (unit, command) = (&here.unit, format!("systemctl unmask {}", here.unit));
             // Whether it starts at boot is seen only when it is not masked any more.
@@ -299,7 +300,7 @@ impl Differences<'_> {
     }
 
     /// Where nothing can serve, the color that requests go to stays as it is.
-    fn is_idle(&self, color: Color) -> bool {
+    pub(super) fn is_idle(&self, color: Color) -> bool {
         match serving(self.facts) {
             Some(serving) => serving != color,
             None => !self.facts.route.serves(color),

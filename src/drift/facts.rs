@@ -5,8 +5,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::{
-    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NotALease, OpenSwitch, ReleaseId, ResolvedImage,
-    Route, Stored, UnitFile, UnitName,
+    ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NotALease, OpenSwitch, ReleaseId, Replica,
+    ResolvedImage, Route, Stored, UnitFile, UnitName,
 };
 
 /// One look at all of an app; what differs is decided from this and nothing else.
@@ -96,10 +96,36 @@ pub struct ColorFacts {
     pub running: Option<ReleaseId>,
     /// What is wrong with its container or its image.
     pub container: ContainerFact,
+    /// Its companions: those that are to run, and those that do.
+    pub companions: Vec<CompanionFact>,
 }
 
 impl ColorFacts {
     /// Whether it answers requests.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, ActiveState::Active | ActiveState::Reloading)
+    }
+}
+
+/// One replica of a companion in a color.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompanionFact {
+    /// Which.
+    pub replica: Replica,
+    /// Its unit.
+    pub unit: UnitName,
+    /// Its unit's state.
+    pub state: ActiveState,
+    /// Whether that starts at boot.
+    pub unit_file: UnitFile,
+    /// What runs there from its next start on.
+    pub file: Pin,
+    /// Whether the release that is pinned to the color has it.
+    pub is_wanted: bool,
+}
+
+impl CompanionFact {
+    /// Whether it runs.
     pub fn is_up(&self) -> bool {
         matches!(self.state, ActiveState::Active | ActiveState::Reloading)
     }

@@ -11,6 +11,7 @@
 //! 5. a color that is enabled and can start
 //! 6. the color that the route leads to, where it can start; else none
 
+mod companions;
 mod difference;
 mod facts;
 
@@ -21,9 +22,10 @@ use camino::Utf8PathBuf;
 
 pub use self::difference::{Difference, differences};
 pub use self::facts::{
-    ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact,
+    ColorFacts, CompanionFact, ContainerFact, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin,
+    SwitchFact,
 };
-use crate::model::{Color, Cursor, ReleaseId, Route, UnitFile, UnitName};
+use crate::model::{Color, Cursor, ReleaseId, Replica, Route, UnitFile, UnitName, in_words};
 
 /// One thing that puts a difference right. Can be done twice. In the order in which they are done: what serves comes up
 /// before anything moves, and what is in the way goes last.
@@ -59,6 +61,10 @@ pub enum Repair {
     Drain(Color, Duration),
     /// Stop a color.
     Stop(Color),
+    /// Stop companions of a color, which do not start at boot any more. Before others start: two generations of one must not run.
+    StopCompanions(Color, Vec<Replica>),
+    /// Start those companions of a color that its release has, now and at boot.
+    StartCompanions(Color),
 }
 
 impl Repair {
@@ -71,6 +77,10 @@ impl Repair {
             Self::Start(_) => failed.iter().any(|repair| matches!(repair, Self::Clear(_))),
             // Nothing is taken away as long as anything is wrong.
             Self::Disable(_) | Self::Drain(..) | Self::Stop(_) => !failed.is_empty(),
+            Self::StartCompanions(color) => failed.iter().any(|repair| match repair {
+                Self::Pin(of, _) => of == color,
+                repair => matches!(repair, Self::Write | Self::StopCompanions(..)),
+            }),
             _ => false,
         }
     }
@@ -104,6 +114,8 @@ impl fmt::Display for Repair {
             Self::Disable(color) => write!(f, "disable {color} for boot"),
             Self::Drain(color, _) => write!(f, "drain {color}"),
             Self::Stop(color) => write!(f, "stop {color}"),
+            Self::StopCompanions(color, replicas) => write!(f, "stop companions of {color}: {}", in_words(replicas)),
+            Self::StartCompanions(color) => write!(f, "start the companions of {color}"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::model::{AppName, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
+use crate::model::{AppName, Color, CompanionName, NginxSettings, Port, ReleaseId, Replica, SwitchId, UnitName};
 
 /// The paths of a host whose root is at some folder: `/`, or another one in tests and image builds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +121,12 @@ impl Layout {
         self.unit_dir().join(UnitName::template(app).as_str())
     }
 
+    /// The rendered template unit of one of its companions.
+    pub fn companion_template(&self, app: &AppName, companion: &CompanionName) -> Utf8PathBuf {
+        self.unit_dir()
+            .join(UnitName::companion_template(app, companion).as_str())
+    }
+
     /// Its rendered nginx site; see [`Layout::site_dir`].
     pub fn site(&self, app: &AppName, settings: &NginxSettings) -> Utf8PathBuf {
         self.site_dir(settings).join(format!("{app}.conf"))
@@ -144,6 +150,18 @@ impl Layout {
     /// The environment file of the unit on `port`. Mode 0600.
     pub fn env_file(&self, app: &AppName, port: Port) -> Utf8PathBuf {
         self.app(app).join(format!("{port}.env"))
+    }
+
+    /// The folder of its companions' environment files. Mode 0700.
+    pub fn companions_dir(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("companions")
+    }
+
+    /// The environment file of a companion's replica in a color, see [`crate::state::companions`]. Mode 0600.
+    pub fn companion_env(&self, app: &AppName, color: Color, replica: &Replica) -> Utf8PathBuf {
+        let Replica { companion, number } = replica;
+        self.companions_dir(app)
+            .join(format!("{companion}@{color}-{number}.env"))
     }
 
     /// The folder of release records. Mode 0700.

@@ -8,8 +8,8 @@ use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppName, ByColor, Color, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, OnChange, Port, PortName,
-    Pull, Site, Strategy,
+    AppName, ByColor, Color, Companion, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, OnChange, Port,
+    PortName, Pull, Site, Strategy,
 };
 
 /// An app: everything that its manifest says, validated, with the defaults filled in.
@@ -23,6 +23,8 @@ pub struct App {
     pub ports: ByColor<Port>,
     /// The other ports of each color, by name; never one that is another's.
     pub extra_ports: BTreeMap<PortName, ByColor<Port>>,
+    /// What runs beside the active color, in the order of the manifest.
+    pub companions: Vec<Companion>,
     /// How an instance proves that it is healthy.
     pub health: HealthCheck,
     /// What else a release must pass before it takes traffic.

@@ -2,6 +2,7 @@
 
 mod app;
 mod color;
+mod companion;
 mod cursor;
 mod header;
 mod health;
@@ -27,6 +28,7 @@ mod variable;
 
 pub use app::{App, Docker, Drain, Program, Run, Runtime, Verify};
 pub use color::{ByColor, Color, Port};
+pub use companion::{Companion, CompanionName, QuietSignal, REPLICAS_MAX, Replica, in_words};
 pub use cursor::{Cursor, Known, Revision, Stored};
 pub use header::{check_header_name, check_header_value, check_host};
 pub use health::{Check, HealthCheck, HttpCheck};

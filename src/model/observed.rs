@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByColor, Release, ReleaseId, Route, Stored, SwitchId};
+use super::{ByColor, Release, ReleaseId, Replica, Route, Stored, SwitchId};
 
 /// One look at an app on its host; a plan is made from this and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Observed {
     pub route: Route,
     /// Both instances.
     pub instances: ByColor<InstanceState>,
+    /// The companions that run in each color, or would after a reboot: those that were started there and not stopped since.
+    pub companions: ByColor<Vec<Replica>>,
     /// The releases on record, oldest first.
     pub releases: Vec<Release>,
     /// The release that was active before the active one, by the finished switches.

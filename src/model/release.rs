@@ -7,8 +7,8 @@ use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, EnvName, EnvironmentFile, HealthCheck, ImageRef, Invalid, Port, ProgramFile, ReleaseId, ResolvedImage,
-    Runtime, Verify, has_placeholder,
+    App, Companion, EnvName, EnvironmentFile, HealthCheck, ImageRef, Invalid, Port, ProgramFile, ReleaseId,
+    ResolvedImage, Runtime, Verify, has_placeholder,
 };
 
 /// What a release is made of. Immutable: it is written once, under its id, and a rollback runs exactly this again.
@@ -32,6 +32,9 @@ pub struct Release {
     /// What else it must pass before it takes traffic; `None` in records of bgctl 0.1.0: what the manifest says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
+    /// What runs beside its color while that is active.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Companion>,
 }
 
 /// What runs, resolved, with the settings that belong to it.
@@ -135,6 +138,7 @@ impl Release {
             placeholders,
             health: app.health.clone(),
             verify: Some(app.verify.clone()),
+            companions: app.companions.clone(),
         };
         release.check_environment()?;
         Ok(release)
@@ -175,12 +179,14 @@ impl Release {
             placeholders,
             health,
             verify: _,
+            companions,
         } = self;
         artifact.is_same(&other.artifact)
             && *arguments == other.arguments
             && *environment == other.environment
             && *placeholders == other.placeholders
             && *health == other.health
+            && *companions == other.companions
     }
 }
 

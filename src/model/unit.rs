@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{AppName, Port};
+use super::{AppName, Color, CompanionName, Port, Replica};
 
 /// The full name of a systemd unit that bgctl works with, as in `bdd-assistant@9001.service`.
 ///
@@ -19,6 +19,25 @@ impl UnitName {
     /// The template that the instances of an app come from: `APP@.service`.
     pub fn template(app: &AppName) -> Self {
         Self(format!("{app}@.service"))
+    }
+
+    /// A companion's replica in a color: `APP_NAME@COLOR-NUMBER.service`.
+    pub fn companion(app: &AppName, color: Color, replica: &Replica) -> Self {
+        let Replica { companion, number } = replica;
+        Self(format!("{app}_{companion}@{color}-{number}.service"))
+    }
+
+    /// The replica of `app` in `color` whose unit it is; `None` where it is none.
+    pub fn as_companion(&self, app: &AppName, color: Color) -> Option<Replica> {
+        let rest = self.0.strip_prefix(app.as_str())?.strip_prefix('_')?;
+        let (companion, instance) = rest.strip_suffix(".service")?.split_once('@')?;
+        let number = instance.strip_prefix(color.as_str())?.strip_prefix('-')?;
+        Replica::parse(companion, number)
+    }
+
+    /// The template that the replicas of a companion come from: `APP_NAME@.service`.
+    pub fn companion_template(app: &AppName, companion: &CompanionName) -> Self {
+        Self(format!("{app}_{companion}@.service"))
     }
 
     /// The unit that runs the switches of an app: `bgctl-switch@APP.service`. One at a time: its name is the lock.
@@ -65,6 +84,11 @@ mod tests {
         );
         assert_eq!(UnitName::template(&app).as_str(), "shop@.service");
         assert_eq!(UnitName::switch(&app).as_str(), "bgctl-switch@shop.service");
+        let replica = Replica::parse("worker", "2").unwrap();
+        let companion = UnitName::companion(&app, Color::Green, &replica);
+        assert_eq!(companion.as_str(), "shop_worker@green-2.service");
+        assert_eq!(companion.as_companion(&app, Color::Green), Some(replica));
+        assert_eq!(companion.as_companion(&app, Color::Blue), None);
         assert!(UnitName::service("nginx.service").is_ok());
         for bad in ["nginx", "a/b.service", ".service", "a b.service"] {
             assert!(UnitName::service(bad).is_err(), "{bad}");

@@ -1,9 +1,12 @@
 //! What an app has in its engine beside what runs.
 
+use std::collections::BTreeSet;
+
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
-use crate::model::{App, Artifact, Color, Runtime, UnitName};
-use crate::runtime::docker::{Docker, container_name};
+use crate::model::{App, Artifact, Color, Replica, Runtime, UnitName};
+use crate::runtime::docker::{Docker, companion_container, container_name};
+use crate::state::companions;
 use crate::state::releases::Releases;
 
 /// Removes stopped containers whose units are down and could not do so, and keeps the images of the releases on record, and no
@@ -20,6 +23,18 @@ pub async fn tidy(docker: &Docker, layout: &Layout, systemd: &Systemd, app: &App
             .is_down()
         {
             docker.remove_stopped(&container_name(&app.name, port)).await?;
+        }
+    }
+    let started = companions::list(layout, &app.name)?;
+    let of_manifest = Replica::of(&app.companions);
+    for color in Color::BOTH {
+        let replicas: BTreeSet<_> = started.get(color).iter().chain(&of_manifest).collect();
+        for replica in replicas {
+            let unit = UnitName::companion(&app.name, color, replica);
+            if systemd.active_state(&unit).await?.is_down() {
+                let name = companion_container(&app.name, color, replica);
+                docker.remove_stopped(&name).await?;
+            }
         }
     }
     let releases = Releases::new(layout, &app.name).list()?;

@@ -11,6 +11,7 @@ pub fn sweep_state(layout: &Layout, app: &AppName) -> eyre::Result<()> {
         layout.app(app),
         layout.releases_dir(app),
         layout.switches_dir(app),
+        layout.companions_dir(app),
         layout.route_dir(app),
     ];
     folders.iter().try_for_each(|folder| files::sweep(folder, |_| true))

@@ -38,7 +38,7 @@ impl<'a> Uninstall<'a> {
         let app = context.app(name)?;
         let manifest = files::read(&layout.manifest(name))?.unwrap_or_default();
         let written = Files::of(&app, &manifest, context.settings()?, layout, &program()?)?;
-        written.refuse_kept(name, &layout.template_unit(name))?;
+        written.refuse_kept(name, &layout.switch_unit())?;
         let machine = context.machine(app.clone()).await?;
         let stored = machine.store().await?.get(name).await?;
         Ok(Self {

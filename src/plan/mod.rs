@@ -3,15 +3,16 @@
 //! Everything is decided here. A switch from blue to green, by its phases:
 //!
 //! ```text
-//!   stage                          | promote                   | bake | drain, retire
-//!   pin > start > verify > enable  > promote > route > confirm > bake > disable > drain > stop
-//!                                  |                                  |
-//!   a failure is undone: the       | a failure moves traffic and      | a failure is tried again
-//!   active color is not touched    | cursor back                      | (past the point of no return)
+//!   stage                          | promote                                | bake | drain, retire
+//!   pin > start > verify > enable  > promote > route > confirm > companions > bake > disable > drain > stop
+//!                                  |                                               |
+//!   a failure is undone: the       | a failure moves traffic, companions and       | a failure is tried again
+//!   active color is not touched    | cursor back                                   | (past the point of no return)
 //! ```
 //!
 //! With the strategy `stop-first` only one color ever runs: see `stop_first`.
 
+mod companions;
 mod old;
 mod promote;
 mod refusal;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{App, AppName, Color, Observed, Release, ReleaseId, Stored, Strategy, SwitchId};
 
+pub use companions::patience as companion_patience;
 pub use old::upgrade;
 pub use refusal::Refusal;
 pub use rollback::{rollback, rollback_locally, rollback_target};
@@ -126,10 +128,11 @@ fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Re
         observed,
         reach,
     };
-    let steps = match app.strategy {
+    let mut steps: Vec<_> = companions::clear(app, to, observed).into_iter().collect();
+    steps.extend(match app.strategy {
         Strategy::BlueGreen => blue_green(&next),
         Strategy::StopFirst { hold } => stop_first::steps(&next, hold),
-    };
+    });
     Ok(Plan {
         app: app.name.clone(),
         switch: observed.next_switch.clone(),

@@ -73,6 +73,8 @@ fn complete(step: &mut Step, app: &App, release: &Release) {
         | Step::Demote { .. }
         | Step::Defer { .. }
         | Step::Recall
+        | Step::StopCompanions { .. }
+        | Step::StartCompanions { .. }
         | Step::Route { .. }
         | Step::Hold { .. }
         | Step::Drain { .. } => {}

@@ -2,7 +2,7 @@
 
 use crate::model::{App, Check, Color, Release, Route, Stored};
 
-use super::{Expected, Next, PlannedStep, Reach, Step};
+use super::{Expected, Next, PlannedStep, Reach, Step, companions};
 
 /// The steps that make the release in its color the active one; `back_route` takes back that traffic moved there.
 pub(super) fn steps(next: &Next<'_>, back_route: Step) -> Vec<PlannedStep> {
@@ -14,6 +14,8 @@ pub(super) fn steps(next: &Next<'_>, back_route: Step) -> Vec<PlannedStep> {
         timeout: app.drain_timeout(),
     };
     let route = Step::Route { to: Route::To(to) };
+    let mut back_route = vec![back_route];
+    back_route.extend(companions::undo(app, to, release, next.observed));
     let confirm = Step::Confirm {
         color: to,
         health: expected(app, release),
@@ -33,11 +35,12 @@ pub(super) fn steps(next: &Next<'_>, back_route: Step) -> Vec<PlannedStep> {
         PlannedStep::undoable(promote, [back, drain], reason),
         PlannedStep::undoable(
             route,
-            [back_route],
+            back_route,
             "all new requests move at once, and no connection is touched",
         ),
         PlannedStep::undoable(confirm, [], confirmed),
     ];
+    steps.extend(companions::steps(app, to, release, next.observed));
     if !app.bake.is_zero() {
         let bake = Step::Bake {
             color: to,

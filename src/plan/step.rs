@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Color, HealthCheck, ReleaseId, Revision, Route};
+use crate::model::{Color, HealthCheck, ReleaseId, Replica, Revision, Route, in_words};
 
 /// One change to the host or the store, or one proof. Each can run twice, and holds all that it needs to know: whoever
 /// performs it makes no choices.
@@ -110,6 +110,28 @@ pub enum Step {
         /// check, or another path than the site asks.
         health: Option<Expected>,
     },
+    /// Stop companions of a color, which do not start at boot any more, and wait until they are down.
+    StopCompanions {
+        /// Of which color.
+        color: Color,
+        /// Which of them.
+        replicas: Vec<Replica>,
+        /// How long they may take at most before they are killed.
+        #[serde(with = "duration")]
+        timeout: Duration,
+    },
+    /// Start companions in a color, now and at boot. Those that run already as the release has them are left alone.
+    StartCompanions {
+        /// In which color.
+        color: Color,
+        /// The release that they are of.
+        release: ReleaseId,
+        /// Which of them.
+        replicas: Vec<Replica>,
+        /// How long they must stay up, once they run.
+        #[serde(with = "duration")]
+        stay_up: Duration,
+    },
     /// Watch a color that takes traffic.
     Bake {
         /// Which.
@@ -157,6 +179,8 @@ impl Step {
             Self::Route { .. } => "route",
             Self::Hold { .. } => "hold",
             Self::Confirm { .. } => "confirm",
+            Self::StopCompanions { .. } => "stop-companions",
+            Self::StartCompanions { .. } => "start-companions",
             Self::Bake { .. } => "bake",
             Self::Drain { .. } => "drain",
         }
@@ -193,6 +217,12 @@ impl fmt::Display for Step {
             Self::Route { to: Route::Held } => write!(f, "leave requests held"),
             Self::Hold { limit, .. } => write!(f, "hold new requests, each for {limit:?} at most"),
             Self::Confirm { color, .. } => write!(f, "confirm through nginx that {color} answers"),
+            Self::StopCompanions { color, replicas, .. } => {
+                write!(f, "stop companions of {color}: {}", in_words(replicas))
+            }
+            Self::StartCompanions { color, replicas, .. } => {
+                write!(f, "start companions of {color}: {}", in_words(replicas))
+            }
             Self::Bake { color, duration, .. } => write!(f, "bake: watch {color} for {duration:?}"),
             Self::Drain { color, timeout } => write!(f, "drain {color}, {timeout:?} at most"),
         }
@@ -245,6 +275,6 @@ impl PlannedStep {
 
     /// Whether a reboot undoes the step's effect, so that a switch which is resumed after one does it again.
     pub fn is_volatile(&self) -> bool {
-        matches!(self.step, Step::Start { .. })
+        matches!(self.step, Step::Start { .. } | Step::StartCompanions { .. })
     }
 }

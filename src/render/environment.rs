@@ -129,7 +129,7 @@ fn has_container_environment(release: &Release) -> bool {
 }
 
 /// Those of the app's own variables that are `wanted`, as one instance has them.
-fn own_variables(
+pub(super) fn own_variables(
     release: &Release,
     placeholders: &Placeholders,
     wanted: impl Fn(&EnvName) -> bool,
@@ -148,17 +148,17 @@ fn own_variables(
 
 /// Variables of the unit, in order.
 #[derive(Debug, Default)]
-struct Variables(Vec<(String, String)>);
+pub(super) struct Variables(pub(super) Vec<(String, String)>);
 
 impl Variables {
-    fn add(&mut self, name: &str, value: &str) -> eyre::Result<()> {
+    pub(super) fn add(&mut self, name: &str, value: &str) -> eyre::Result<()> {
         EnvironmentFile::Unit.check(name, value, false)?;
         self.0.push((name.to_owned(), value.to_owned()));
         Ok(())
     }
 
     /// Variables that a container gets from the environment of the docker client.
-    fn add_client(&mut self, own: &BTreeMap<EnvName, String>) -> eyre::Result<()> {
+    pub(super) fn add_client(&mut self, own: &BTreeMap<EnvName, String>) -> eyre::Result<()> {
         if own.is_empty() {
             return Ok(());
         }
@@ -176,7 +176,12 @@ impl Variables {
     }
 
     /// A program and its own variables.
-    fn add_program(&mut self, path: &str, arguments: Vec<String>, own: &BTreeMap<EnvName, String>) -> eyre::Result<()> {
+    pub(super) fn add_program(
+        &mut self,
+        path: &str,
+        arguments: Vec<String>,
+        own: &BTreeMap<EnvName, String>,
+    ) -> eyre::Result<()> {
         if own.is_empty() {
             self.add("BGCTL_EXEC", path)?;
             return self.add("BGCTL_ARGS", &list(&arguments));
@@ -200,11 +205,7 @@ fn renamed(own: &BTreeMap<EnvName, String>) -> String {
 /// The options of `docker run` that belong to a release; `options` are its own.
 fn run_options(app: &App, color: Color, release: &Release, options: Vec<String>) -> Vec<String> {
     let Artifact::Image {
-        container_port,
-        volumes,
-        memory,
-        credentials,
-        ..
+        container_port, memory, ..
     } = &release.artifact
     else {
         return Vec::new();
@@ -223,6 +224,21 @@ fn run_options(app: &App, color: Color, release: &Release, options: Vec<String>)
             .keys()
             .map(|name| format!("--env={}", name.as_variable())),
     );
+    let instance = format!("{}-{port}", app.name);
+    all.extend(shared_options(app, release, &instance, *memory));
+    all.extend(options);
+    all
+}
+
+/// Those of `run_options` that a companion has as well; `instance` is what its unit is called in `/run`.
+pub(super) fn shared_options(app: &App, release: &Release, instance: &str, memory: Option<u64>) -> Vec<String> {
+    let Artifact::Image {
+        volumes, credentials, ..
+    } = &release.artifact
+    else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
     let of_client = release.environment.keys().filter(|name| release.is_of_client(name));
     all.extend(of_client.map(|name| format!("--env={name}")));
     if has_container_environment(release) {
@@ -234,8 +250,7 @@ fn run_options(app: &App, color: Color, release: &Release, options: Vec<String>)
     if *credentials {
         // A bind mount, unlike a volume, fails where the unit has no credentials.
         all.push(format!(
-            "--mount=type=bind,source=/run/bgctl-{}-{port}/credentials,target=/run/credentials,readonly",
-            app.name
+            "--mount=type=bind,source=/run/bgctl-{instance}/credentials,target=/run/credentials,readonly"
         ));
         // An option counts more than the file; what the app sets itself counts, as it does for a program.
         let name = "CREDENTIALS_DIRECTORY";
@@ -243,11 +258,10 @@ fn run_options(app: &App, color: Color, release: &Release, options: Vec<String>)
             all.push(format!("--env={name}=/run/credentials"));
         }
     }
-    all.extend(options);
     all
 }
 
 /// A list as one variable that the unit names as `$NAME`.
-fn list(words: &[String]) -> String {
+pub(super) fn list(words: &[String]) -> String {
     words.iter().map(|each| word(each)).collect::<Vec<_>>().join(" ")
 }

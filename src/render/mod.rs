@@ -2,6 +2,7 @@
 //!
 //! `templates/` holds one file for each struct in here; `units/` holds what is shipped as it is.
 
+mod companion;
 mod environment;
 pub mod escape;
 mod place;
@@ -14,7 +15,7 @@ use askama::Template;
 use camino::Utf8Path;
 use eyre::WrapErr as _;
 
-use crate::model::{App, Color, DockerSettings, Invalid, Port, Release, check_path};
+use crate::model::{App, Color, Companion, DockerSettings, Invalid, Port, Release, Replica, check_path};
 
 pub use site::{Keys, SiteHost, version as site_version};
 pub use support::switch_unit;
@@ -28,6 +29,20 @@ pub fn unit(app: &App, bgctl: &Utf8Path, docker: &DockerSettings) -> eyre::Resul
     let text = unit
         .render()
         .wrap_err_with(|| format!("cannot render the unit of {}", app.name))?;
+    Ok(seal::seal(&app.name, &text))
+}
+
+/// The template unit of a companion, `APP_NAME@.service`, sealed; as [`unit`].
+pub fn companion_unit(
+    app: &App,
+    companion: &Companion,
+    bgctl: &Utf8Path,
+    docker: &DockerSettings,
+) -> eyre::Result<String> {
+    let unit = unit::Unit::of_companion(app, companion, bgctl, docker)?;
+    let text = unit
+        .render()
+        .wrap_err_with(|| format!("cannot render the unit of companion {} of {}", companion.name, app.name))?;
     Ok(seal::seal(&app.name, &text))
 }
 
@@ -57,6 +72,16 @@ pub fn shared_site(control_port: Port, keys: Keys<'_>) -> eyre::Result<String> {
 pub fn environment(app: &App, color: Color, release: &Release) -> eyre::Result<String> {
     let fail = || format!("cannot render the environment of release {}", release.id);
     let environment = environment::Environment::new(app, color, release).wrap_err_with(fail)?;
+    // askama takes the newline at the end of a template away.
+    Ok(environment.render().wrap_err_with(fail)? + "\n")
+}
+
+/// The environment file of the unit of a companion's replica in `color`, with what makes it run as `release` has it:
+/// `companions/NAME@COLOR-NUMBER.env`, without its sum. May hold secrets. Errors as [`environment`] does, and where the release has no
+/// such companion.
+pub fn companion_environment(app: &App, color: Color, release: &Release, replica: &Replica) -> eyre::Result<String> {
+    let fail = || format!("cannot render the environment of {replica} of release {}", release.id);
+    let environment = companion::Environment::new(app, color, release, replica).wrap_err_with(fail)?;
     // askama takes the newline at the end of a template away.
     Ok(environment.render().wrap_err_with(fail)? + "\n")
 }

@@ -5,13 +5,20 @@ use std::time::Duration;
 use askama::Template;
 use camino::Utf8Path;
 
-use crate::model::{App, AppName, Check, Color, CredentialId, DockerSettings, Invalid, Port, Program, Run, Runtime};
+use crate::model::{
+    App, AppName, Check, Color, Companion, CredentialId, DockerSettings, Invalid, Port, Program, QuietSignal, Run,
+    Runtime,
+};
 
 /// `templates/app@.service`.
 #[derive(Debug, Template)]
 #[template(path = "app@.service", config = "templates/askama.toml")]
 pub struct Unit<'a> {
     app: &'a AppName,
+    /// Its name before the `@`.
+    name: String,
+    companion: Option<&'a Companion>,
+    quiet: Option<&'a str>,
     bgctl: &'a str,
     docker: Option<Docker<'a>>,
     program: Option<Sandbox<'a>>,
@@ -47,6 +54,9 @@ impl<'a> Unit<'a> {
         };
         Ok(Self {
             app: &app.name,
+            name: app.name.to_string(),
+            companion: None,
+            quiet: None,
             bgctl: super::path("the path of bgctl", bgctl)?,
             docker,
             program,
@@ -56,6 +66,29 @@ impl<'a> Unit<'a> {
             in_sandbox: matches!(run.runtime, Runtime::Program(_)) && matches!(app.health.check, Check::Command { .. }),
             stop_seconds: seconds(run.stop_timeout),
             service: &run.service,
+        })
+    }
+
+    /// The unit of a companion: as the app's own, but for its health check, its ports and its end.
+    pub fn of_companion(
+        app: &'a App,
+        companion: &'a Companion,
+        bgctl: &'a Utf8Path,
+        docker: &'a DockerSettings,
+    ) -> Result<Self, Invalid> {
+        let unit = Self::new(app, bgctl, docker)?;
+        Ok(Self {
+            name: format!("{}_{}", app.name, companion.name),
+            companion: Some(companion),
+            quiet: companion.quiet_signal.as_ref().map(QuietSignal::as_str),
+            program: unit.program.map(|program| Sandbox {
+                memory: companion.memory,
+                privileged_port: false,
+                ..program
+            }),
+            in_sandbox: false,
+            stop_seconds: seconds(companion.stop_timeout),
+            ..unit
         })
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! * [`releases`], [`switches`]: what is on record
 //! * [`pins`]: what runs in each color from its next start on
+//! * [`companions`]: what runs beside it
 //! * [`known`], [`deferred`]: the cursor while its store is away
 //! * [`saved`]: what a repair took out of the way
 
+pub mod companions;
 pub mod deferred;
 pub mod known;
 pub mod pins;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bgctl::host::layout::Layout;
-use bgctl::model::{AppName, NginxSettings, Port, ReleaseId, SwitchId, UnitName};
+use bgctl::model::{AppName, Color, NginxSettings, Port, ReleaseId, Replica, SwitchId, UnitName};
 use bgctl::store::keys::Keys;
 
 const PAGE: &str = "docs/man/bgctl.7.md";
@@ -19,10 +19,13 @@ fn known() -> BTreeSet<String> {
     };
     let (release, switch) = (ReleaseId::parse("release").unwrap(), SwitchId::numbered(1));
     let port = Port::new(9001).unwrap();
+    let companion = Replica::parse("companion", "1").unwrap();
     let files = [
         layout.settings(),
         layout.manifest(&app),
         layout.template_unit(&app),
+        layout.companion_template(&app, &companion.companion),
+        layout.companion_env(&app, Color::Green, &companion),
         layout.switch_unit(),
         layout.site(&app, &nginx),
         layout.shared_site(&nginx),
@@ -47,6 +50,7 @@ fn known() -> BTreeSet<String> {
         layout.routes(),
         layout.route_dir(&app),
         layout.route_dir(&app).join("to.green"),
+        layout.companions_dir(&app),
         layout.releases_dir(&app),
         layout.switches_dir(&app),
     ];
@@ -61,6 +65,9 @@ fn generic(path: &str) -> String {
         let name = word.trim_end_matches(['/', '.', '@']);
         let placeholder = match name {
             "app" => "APP",
+            "app_companion" => "APP_NAME",
+            "companion" => "NAME",
+            "green-1" => "COLOR-NUMBER",
             "release" => "RELEASE",
             "9001" => "PORT",
             "0001" => "NUMBER",

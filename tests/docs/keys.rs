@@ -87,7 +87,12 @@ fn pages_name_every_key_and_no_other() {
         let mut top = names("");
         // Tables below others are keys of these.
         let is_top = |table: &&&str| !table.contains('.');
-        top.extend(tables.iter().filter(is_top).map(|table| (*table).to_owned()));
+        top.extend(
+            tables
+                .iter()
+                .filter(is_top)
+                .map(|table| table.trim_matches(['[', ']']).to_owned()),
+        );
         assert_eq!(BTreeSet::from_iter(top), known(parse, ""));
         for table in tables {
             let names = names(table);
@@ -100,7 +105,7 @@ fn pages_name_every_key_and_no_other() {
 
 /// Texts that leave out what has a default, for each parser.
 const BASES: [&str; 7] = [
-    "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[[nginx.listen]]\naddress = \"80\"\n[[nginx.location]]\npath = \"/events\"\n",
+    "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[[companion]]\nname = \"worker\"\n[[nginx.listen]]\naddress = \"80\"\n[[nginx.location]]\npath = \"/events\"\n",
     "name = \"app\"\n[run]\nimage = \"registry.example/app\"\ncontainer_port = 8080\n",
     "name = \"app\"\n[run]\nexec = \"/opt/app\"\n",
     "name = \"app\"\n[run]\nexec = \"/opt/app\"\n[health]\npath = \"/\"\n",
@@ -114,7 +119,8 @@ fn table_of<'a>(root: &'a mut Table, name: &str) -> &'a mut Table {
         return root;
     }
     if let Some(name) = name.strip_prefix('[') {
-        let (table, list) = name.trim_end_matches(']').split_once('.').unwrap();
+        let name = name.trim_end_matches(']');
+        let (table, list) = name.split_once('.').unwrap_or(("", name));
         let one = || Value::Array(vec![Value::Table(Table::new())]);
         let list = table_of(root, table).entry(list).or_insert_with(one);
         return list.as_array_mut().unwrap()[0].as_table_mut().unwrap();
@@ -178,6 +184,10 @@ fn set_in(text: &str) -> BTreeSet<String> {
                     let tables = value.as_array().into_iter().flatten().filter_map(Value::as_table);
                     keys.extend(tables.flat_map(|each| each.keys().map(|key| format!("[{name}.{list}].{key}"))));
                 }
+            }
+            Value::Array(tables) => {
+                let tables = tables.iter().filter_map(Value::as_table);
+                keys.extend(tables.flat_map(|each| each.keys().map(|key| format!("[{name}].{key}"))));
             }
             _ => drop(keys.insert(format!(".{name}"))),
         }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bgctl::model::{
-    ActiveState, App, AppName, Artifact, ByColor, Check, Color, Cursor, Drain, HealthCheck, InstanceState, Listen,
-    Listening, Observed, Port, Program, Protocol, Release, ReleaseId, Revision, Route, Run, Runtime, ServerName, Site,
-    Stored, Strategy, SwitchId, Verify,
+    ActiveState, App, AppName, Artifact, ByColor, Check, Color, Companion, CompanionName, Cursor, Drain, HealthCheck,
+    InstanceState, Listen, Listening, Observed, Port, Program, Protocol, Release, ReleaseId, Replica, Revision, Route,
+    Run, Runtime, ServerName, Site, Stored, Strategy, SwitchId, Verify,
 };
 
 /// The app `shop`: no verify commands, no bake, 30 s to drain.
@@ -33,6 +33,7 @@ pub fn app() -> App {
             green: Port::new(9002).unwrap(),
         },
         extra_ports: BTreeMap::new(),
+        companions: Vec::new(),
         health: health(),
         verify: Verify {
             commands: Vec::new(),
@@ -95,6 +96,42 @@ pub fn release(id: &str) -> Release {
         placeholders: BTreeSet::new(),
         health: health(),
         verify: None,
+        companions: Vec::new(),
+    }
+}
+
+/// The companion of which two generations may run.
+pub const OVERLAPPING: &str = "mail";
+
+/// So many of a companion.
+pub fn companion(name: &str, replicas: u8) -> Companion {
+    Companion {
+        name: CompanionName::parse(name).unwrap(),
+        arguments: vec!["work".to_owned()],
+        memory: None,
+        replicas,
+        quiet_signal: None,
+        stop_timeout: Duration::from_secs(30),
+        overlap: name == OVERLAPPING,
+    }
+}
+
+/// The same release with companions.
+pub fn with_companions(release: Release, companions: impl Into<Vec<Companion>>) -> Release {
+    let companions = companions.into();
+    Release { companions, ..release }
+}
+
+/// Those of `r1` in blue, which serves it.
+pub fn serving_with_companions(companions: impl Into<Vec<Companion>>) -> Observed {
+    let r1 = with_companions(release("r1"), companions);
+    Observed {
+        companions: ByColor {
+            blue: Replica::of(&r1.companions),
+            green: Vec::new(),
+        },
+        releases: vec![r1],
+        ..serving(Color::Blue)
     }
 }
 
@@ -107,6 +144,7 @@ pub fn fresh() -> Observed {
         }),
         route: Route::None,
         instances: ByColor::default(),
+        companions: ByColor::default(),
         releases: Vec::new(),
         previous: None,
         open: None,

@@ -1,5 +1,6 @@
 //! What must be true when a worker has ended.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bgctl::engine::Outcome;
@@ -71,6 +72,19 @@ impl Case<'_> {
         );
         demand(*world.enabled.get(plan.to), "done: the new color is enabled");
         demand(!world.enabled.get(old), "done: the old color is not enabled");
+        let wanted = plan.steps.iter().find_map(|planned| match &planned.step {
+            Step::StartCompanions { replicas, .. } => Some(replicas.iter().collect::<BTreeSet<_>>()),
+            _ => None,
+        });
+        let companions = world.companions.get(plan.to);
+        demand(
+            companions.keys().eq(wanted.unwrap_or_default()) && companions.values().all(|of| *of == plan.release),
+            "done: the companions of the new release run",
+        );
+        demand(
+            world.companions.get(old).is_empty(),
+            "done: no companion of the old color is left",
+        );
         if !world.meddled {
             demand(
                 world.cursor.active == Some(plan.to),
@@ -104,6 +118,17 @@ impl Case<'_> {
                 "rolled back: what is enabled",
             );
         }
+        if let Some(from) = self.plan.from {
+            demand(
+                world.companions.get(from) == before.companions.get(from),
+                "rolled back: the companions of the color that serves",
+            );
+        }
+        let others = world.companions.get(self.plan.to);
+        demand(
+            others.is_empty() || others == before.companions.get(self.plan.to),
+            "rolled back: no companion of the new release is left",
+        );
         if !world.meddled {
             demand(
                 world.cursor.active == before.cursor.active,

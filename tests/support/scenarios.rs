@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use bgctl::model::{ActiveState, App, Color, Observed, Route, Strategy};
+use bgctl::model::{ActiveState, App, Color, Observed, Replica, Route, Strategy};
 use bgctl::plan::{self, Plan};
 
-use crate::builders::{app, fresh, id, instance, release, serving, serving_beside, state, with_previous};
+use crate::builders::{
+    app, companion, fresh, id, instance, release, serving, serving_beside, serving_with_companions, state,
+    with_companions, with_previous,
+};
 
 /// A host before a switch, and the plan that was made for it.
 pub struct Scenario {
@@ -23,6 +26,7 @@ pub fn all() -> Vec<Scenario> {
     all.extend(rollbacks());
     all.extend(disagreements());
     all.extend(stop_first());
+    all.extend(companions());
     all
 }
 
@@ -141,5 +145,34 @@ fn disagreements() -> Vec<Scenario> {
         switch_to("cursor none, nginx blue", &app, cursor_none),
         switch_to("first switch, green is up", &app, leftover),
         switch_to("the serving color is down", &app, down),
+    ]
+}
+
+fn companions() -> Vec<Scenario> {
+    let mut app = app();
+    app.bake = Duration::from_secs(60);
+    let r2 = with_companions(release("r2"), [companion("worker", 1), companion("mail", 1)]);
+    let switch_to = |name, observed: Observed| {
+        let plan = plan::switch(&app, &r2, &observed).unwrap();
+        Scenario { name, observed, plan }
+    };
+    let old = || [companion("worker", 2), companion("mail", 1), companion("gone", 1)];
+    let mut left = serving_with_companions([companion("worker", 1)]);
+    *instance(&mut left, Color::Green) = state(ActiveState::Active, false, Some("r0"));
+    left.releases.insert(0, release("r0"));
+    left.companions.green = Replica::of(&[companion("other", 1)]);
+    let mut back = Observed {
+        companions: serving_with_companions(old()).companions,
+        ..with_previous(state(ActiveState::Inactive, false, Some("r0")))
+    };
+    back.releases = vec![
+        with_companions(release("r0"), [companion("worker", 1)]),
+        with_companions(release("r1"), old()),
+    ];
+    vec![
+        switch_to("companions", serving_with_companions(old())),
+        switch_to("companions, first switch", fresh()),
+        switch_to("companions, the idle color has one", left),
+        rollback_to("companions, rollback", &app, None, back),
     ]
 }

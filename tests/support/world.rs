@@ -1,7 +1,11 @@
 //! A host that is nothing but its state, changed by steps as a real one would be, and judged after every one of them.
 
-use bgctl::model::{ByColor, Color, Cursor, Observed, ReleaseId, Revision, Route};
+use std::collections::BTreeMap;
+
+use bgctl::model::{ByColor, Color, Cursor, Observed, ReleaseId, Replica, Revision, Route};
 use bgctl::plan::{OnFailure, Plan, PlannedStep, Step};
+
+use crate::builders::OVERLAPPING;
 
 /// What is true of a host; also what survives the death of a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct World {
     pub running: ByColor<Option<ReleaseId>>,
     /// What starts at boot.
     pub enabled: ByColor<bool>,
+    /// The companions that run in a color, each with its release; they come back after a reboot.
+    pub companions: ByColor<BTreeMap<Replica, ReleaseId>>,
     /// How often the host was booted.
     pub boot: u32,
     /// Somebody else moved the cursor.
@@ -70,6 +76,11 @@ impl World {
             let instance = observed.instances.get(color);
             instance.pinned.clone().filter(|_| !instance.state.is_down())
         };
+        let companions = |color: Color| {
+            let pinned = observed.instances.get(color).pinned.as_ref();
+            let all = observed.companions.get(color).iter().cloned();
+            all.zip(pinned.into_iter().cycle().cloned()).collect()
+        };
         let pair = |of: &dyn Fn(Color) -> Option<ReleaseId>| ByColor {
             blue: of(Color::Blue),
             green: of(Color::Green),
@@ -83,6 +94,10 @@ impl World {
             enabled: ByColor {
                 blue: observed.instances.blue.enabled,
                 green: observed.instances.green.enabled,
+            },
+            companions: ByColor {
+                blue: companions(Color::Blue),
+                green: companions(Color::Green),
             },
             boot: 0,
             meddled: false,
@@ -170,6 +185,15 @@ impl World {
             }
             Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()),
             Step::Recall => self.recall(plan),
+            Step::StopCompanions { color, replicas, .. } => {
+                of(&mut self.companions, *color).retain(|replica, _| !replicas.contains(replica));
+            }
+            Step::StartCompanions {
+                color,
+                release,
+                replicas,
+                ..
+            } => self.start_companions(*color, release, replicas)?,
             Step::Route { to: Route::To(to) } if *to == plan.to => {
                 self.look_at(plan, *to)?
                     .map_err(|_| Violation(format!("{step} while it is down")))?;
@@ -179,6 +203,21 @@ impl World {
             Step::Route { to } => self.route = *to,
         }
         Ok(Ok(()))
+    }
+
+    /// They begin where users are, with the release that is there.
+    fn start_companions(&mut self, color: Color, release: &ReleaseId, replicas: &[Replica]) -> Result<(), Violation> {
+        if !self.route.serves(color) {
+            return violation(format!("companions start in {color}, which does not serve"));
+        }
+        if self.pinned.get(color).as_ref() != Some(release) {
+            return violation(format!(
+                "companions of {release} start in {color}, which is not its color"
+            ));
+        }
+        let started = replicas.iter().map(|replica| (replica.clone(), release.clone()));
+        of(&mut self.companions, color).extend(started);
+        Ok(())
     }
 
     fn look_at(&self, plan: &Plan, color: Color) -> Performed {
@@ -258,6 +297,16 @@ impl World {
         self.check_alone(plan, before)?;
         for color in Color::BOTH {
             *of(&mut self.dark, color) &= self.running.get(color).is_none();
+        }
+        let names = |color: Color| {
+            self.companions
+                .get(color)
+                .keys()
+                .map(|replica| replica.companion.as_str())
+        };
+        let twice = names(Color::Blue).find(|name| names(Color::Green).any(|other| other == *name));
+        if let Some(name) = twice.filter(|name| *name != OVERLAPPING) {
+            return violation(format!("two generations of {name} run"));
         }
         let Some(color) = self.route.color() else { return Ok(()) };
         let running = self.running.get(color).as_ref();

@@ -28,6 +28,7 @@ mod apps;
 mod bad_input;
 mod bad_release;
 mod balancer;
+mod companions;
 mod crash;
 mod cursor;
 mod docker;

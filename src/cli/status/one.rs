@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::output;
 use crate::model::Color;
-use crate::ops::status::{ColorStatus, CursorStatus, Problem, Status};
+use crate::ops::status::{ColorStatus, CompanionStatus, CursorStatus, Problem, Status};
 
 /// Shows it.
 pub fn show(status: &Status) {
@@ -60,11 +60,43 @@ pub fn show(status: &Status) {
             .chain(rows)
             .collect::<Vec<_>>(),
     );
+    companions(status);
     for Problem { problem, repair } in &status.problems {
         output::warning(problem);
         output::progress(&format!("  {}", output::dim(repair)));
     }
     output::warnings(&status.warnings);
+}
+
+fn companions(status: &Status) {
+    let all = status
+        .colors
+        .iter()
+        .flat_map(|color| color.companions.iter().map(|companion| (color.color, companion)));
+    let rows: Vec<_> = all.map(|(color, companion)| companion_row(color, companion)).collect();
+    if rows.is_empty() {
+        return;
+    }
+    output::answer("");
+    let heading = ["COLOR", "COMPANION", "RUNNING", "UP", "RESTARTS", "UNITS"]
+        .map(str::to_owned)
+        .to_vec();
+    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
+}
+
+fn companion_row(color: Color, companion: &CompanionStatus) -> Vec<String> {
+    let up = companion
+        .since
+        .map(|since| jiff::Timestamp::now().duration_since(since).unsigned_abs());
+    let units: Vec<_> = companion.replicas.iter().map(|replica| replica.unit.as_str()).collect();
+    vec![
+        output::in_color(Some(color), color.as_str()),
+        companion.name.to_string(),
+        format!("{}/{}", companion.running, companion.wanted),
+        up.map_or_else(|| "-".to_owned(), output::age),
+        companion.restarts.to_string(),
+        units.join(" "),
+    ]
 }
 
 fn row(status: &ColorStatus) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The manifest of an app, `APP.toml`.
 
+mod companion;
 mod health;
 mod listen;
 mod location;
@@ -52,10 +53,12 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
     let extra_ports = ports::extra(&written.ports, ports)?;
     let site = site::validate(written.nginx, &name, ports)?;
     let run = run::validate(run, &extra_ports)?;
-    let strategy = switch::validate(&written.switch, &written.drain, &site)?;
+    let companions = companion::validate(written.companion, &run)?;
+    let strategy = switch::validate(&written.switch, &written.drain, &site, &companions)?;
     Ok(App {
         health: health::validate(written.health, &run, &site)?,
         run,
+        companions,
         verify: verify(written.verify)?,
         site,
         strategy,

@@ -30,10 +30,7 @@ pub(super) fn validate(
     let table = written.span();
     let mut written = written.into_inner();
     let runtime = runtime(&mut written).map_err(|problem| problem.or_at(&table))?;
-    let minimum = match runtime {
-        Runtime::Docker(_) => MEMORY_MIN_DOCKER,
-        Runtime::Program(_) => MEMORY_MIN,
-    };
+    let minimum = memory_min(&runtime);
     let environment: BTreeMap<_, _> = written.env.into_iter().map(|(name, line)| (name, line.0)).collect();
     let file = runtime.environment_file();
     let arguments: Vec<_> = written.args.into_iter().map(|line| line.0).collect();
@@ -150,7 +147,14 @@ fn texts<T>(written: Option<Spanned<Vec<T>>>, text: fn(T) -> String) -> Vec<Stri
     written.into_iter().map(text).collect()
 }
 
-fn memory(written: Option<Spanned<Size>>, minimum: u64) -> Result<Option<u64>, Problem> {
+pub(super) fn memory_min(runtime: &Runtime) -> u64 {
+    match runtime {
+        Runtime::Docker(_) => MEMORY_MIN_DOCKER,
+        Runtime::Program(_) => MEMORY_MIN,
+    }
+}
+
+pub(super) fn memory(written: Option<Spanned<Size>>, minimum: u64) -> Result<Option<u64>, Problem> {
     match written {
         Some(size) if size.get_ref().0 < minimum => {
             let message = format!("cannot use so little memory: {}M is the least", minimum >> 20);

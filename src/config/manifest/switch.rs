@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use super::written;
 use crate::config::error::Problem;
-use crate::model::{Protocol, Site, Strategy, StrategyName};
+use crate::model::{Companion, Protocol, Site, Strategy, StrategyName};
 
 const HOLD: Duration = Duration::from_secs(10);
 const HOLDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 
-/// How a switch goes that has `drain` and `site`.
-pub(super) fn validate(written: &written::Switch, drain: &written::Drain, site: &Site) -> Result<Strategy, Problem> {
+/// How a switch goes that has `drain`, `site` and `companions`.
+pub(super) fn validate(
+    written: &written::Switch,
+    drain: &written::Drain,
+    site: &Site,
+    companions: &[Companion],
+) -> Result<Strategy, Problem> {
     let name = written.strategy.as_ref();
     let Some(name) = name.filter(|name| *name.get_ref() == StrategyName::StopFirst) else {
         return match &written.hold {
@@ -22,7 +27,7 @@ pub(super) fn validate(written: &written::Switch, drain: &written::Drain, site: 
             )),
         };
     };
-    alone(name.span(), drain, site)?;
+    alone(name.span(), drain, site, companions)?;
     let (hold, place) = match &written.hold {
         Some(hold) => (hold.get_ref().0, hold.span()),
         None => (HOLD, name.span()),
@@ -50,7 +55,7 @@ pub(super) fn validate(written: &written::Switch, drain: &written::Drain, site: 
 }
 
 /// Refuses what needs the other color as well.
-fn alone(place: Range<usize>, drain: &written::Drain, site: &Site) -> Result<(), Problem> {
+fn alone(place: Range<usize>, drain: &written::Drain, site: &Site, companions: &[Companion]) -> Result<(), Problem> {
     let speaks_grpc = site.protocol == Protocol::Grpc
         || site
             .locations
@@ -62,6 +67,11 @@ fn alone(place: Range<usize>, drain: &written::Drain, site: &Site) -> Result<(),
             !site.shared_paths.is_empty(),
             "shared_paths",
             "the other color, which would be asked, never runs",
+        ),
+        (
+            !companions.is_empty(),
+            "[[companion]]",
+            "it would run beside the new color, and have the data open as well",
         ),
         (
             speaks_grpc,

@@ -13,8 +13,8 @@ use crate::config::value::{
     Status, Text, Time, Volume,
 };
 use crate::model::{
-    AppName, CredentialId, EnvName, ImageRef, Listen, Network, OnChange, PathPrefix, PortName, Protocol, Pull,
-    ServerName, StrategyName,
+    AppName, CompanionName, CredentialId, EnvName, ImageRef, Listen, Network, OnChange, PathPrefix, PortName, Protocol,
+    Pull, QuietSignal, ServerName, StrategyName,
 };
 
 #[derive(Debug, Deserialize)]
@@ -22,6 +22,8 @@ use crate::model::{
 pub(super) struct Manifest {
     pub(super) name: Option<AppName>,
     pub(super) run: Option<Spanned<Run>>,
+    #[serde(default)]
+    pub(super) companion: Vec<Spanned<Companion>>,
     #[serde(default)]
     pub(super) ports: Ports,
     pub(super) health: Option<Spanned<Health>>,
@@ -60,6 +62,20 @@ pub(super) struct Run {
     pub(super) stop_timeout: Option<Spanned<Time>>,
     #[serde(default)]
     pub(super) service: Vec<ServiceLine>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Companion {
+    pub(super) name: CompanionName,
+    #[serde(default)]
+    pub(super) args: Vec<Spanned<Line>>,
+    pub(super) memory: Option<Spanned<Size>>,
+    pub(super) replicas: Option<Spanned<u8>>,
+    pub(super) quiet_signal: Option<QuietSignal>,
+    pub(super) stop_timeout: Option<Spanned<Time>>,
+    #[serde(default)]
+    pub(super) overlap: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -2,6 +2,7 @@
 
 use eyre::WrapErr as _;
 
+use super::companions;
 use crate::host::connections;
 use crate::host::layout::Layout;
 use crate::host::systemd::Systemd;
@@ -31,6 +32,7 @@ pub async fn check_host(
     for color in Color::BOTH {
         check_port(app, color, systemd).await?;
     }
+    companions::check(app, layout, systemd).await?;
     let instance = UnitName::instance(&app.name, app.ports.blue);
     let template = layout.template_unit(&app.name);
     match systemd.state(&instance).await?.fragment {

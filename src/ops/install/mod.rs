@@ -1,6 +1,7 @@
 //! Installing and uninstalling an app: what is written, what has to hold before, and in which order it is done.
 
 mod check;
+mod companions;
 mod ports;
 mod put;
 mod remove;

@@ -12,6 +12,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::companions;
 use super::rendered::{Change, Files};
 use crate::files;
 use crate::host::layout::Layout;
@@ -155,6 +156,9 @@ impl Put<'_> {
                 "enabled {worker}, which takes an interrupted switch up again at boot"
             ));
         }
+        let removed = companions::remove_gone(name, self.layout, self.systemd, &files.units).await?;
+        did.extend(removed.iter().map(|path| format!("removed {path}")));
+        let is_dropped = is_dropped || !removed.is_empty();
         if is_dropped || files.units.iter().any(Change::is_needed) || self.needs_reload().await? {
             self.systemd.daemon_reload().await?;
             did.push("reloaded systemd".to_owned());
@@ -181,7 +185,12 @@ impl Put<'_> {
         let name = &self.app.name;
         let instances = Color::BOTH.map(|color| UnitName::instance(name, *self.app.ports.get(color)));
         let others = [UnitName::switch(name), self.settings.nginx.unit.clone()];
-        for unit in instances.iter().chain(&others) {
+        let companions = companions::known(self.app, self.layout)?;
+        let first = companions.iter().filter_map(|companion| companion.all().next());
+        let companions: Vec<_> = first
+            .map(|replica| UnitName::companion(name, Color::Blue, &replica))
+            .collect();
+        for unit in instances.iter().chain(&others).chain(&companions) {
             if self.systemd.state(unit).await?.needs_reload {
                 return Ok(true);
             }

@@ -3,17 +3,23 @@
 //! The site goes first, so that nginx sends nothing to what is stopped next; the manifest goes last, since it tells that the
 //! app is installed, and as long as it does, another uninstall removes what is left.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
 
+use camino::{Utf8Path, Utf8PathBuf};
+use futures_util::future::try_join_all;
+
+use super::companions;
 use super::rendered::{Files, is_ours};
 use crate::files;
 use crate::host::layout::Layout;
 use crate::host::systemd::{self, Systemd};
-use crate::model::{App, Color, Runtime, Settings, UnitName};
+use crate::model::{App, Color, Replica, Runtime, Settings, UnitName};
 use crate::ops::installed::installed;
 use crate::ops::{Error, containers, leftovers};
+use crate::plan;
 use crate::proxy::nginx::{self, Nginx, old};
 use crate::runtime::docker::Docker;
+use crate::state::{self, releases::Releases};
 use crate::store::Store;
 
 /// What an app is removed from.
@@ -86,6 +92,7 @@ impl Remove<'_> {
         for color in Color::BOTH {
             self.stop(&UnitName::instance(name, *self.app.ports.get(color))).await?;
         }
+        self.stop_companions().await?;
         // It may wait for the store, to tell it of a cursor that is about to go.
         let worker = UnitName::switch(name);
         self.disable(&worker).await?;
@@ -138,6 +145,27 @@ impl Remove<'_> {
         Ok(())
     }
 
+    /// All at once: each may take its time to end.
+    async fn stop_companions(&self) -> eyre::Result<()> {
+        let (layout, name) = (self.layout, &self.app.name);
+        let known = Replica::of(&companions::known(self.app, layout)?);
+        let started = state::companions::list(layout, name)?;
+        let mut all = Vec::new();
+        for color in Color::BOTH {
+            let replicas: BTreeSet<_> = known.iter().chain(started.get(color)).collect();
+            all.extend(replicas.into_iter().map(|replica| (color, replica)));
+        }
+        let patience = plan::companion_patience(self.app, &Releases::new(layout, name).list().unwrap_or_default());
+        let stops = all.into_iter().map(async |(color, replica)| {
+            let unit = UnitName::companion(name, color, replica);
+            self.disable(&unit).await?;
+            self.systemd.stop(&unit, patience + systemd::JOB_MARGIN).await?;
+            self.systemd.reset_failed(&unit).await?;
+            state::companions::remove(layout, name, color, replica)
+        });
+        try_join_all(stops).await.map(drop)
+    }
+
     /// A unit whose file went in a run before has nothing to disable any more.
     async fn disable(&self, unit: &UnitName) -> eyre::Result<()> {
         if self.systemd.is_enabled(unit).await? {
@@ -149,9 +177,12 @@ impl Remove<'_> {
     fn remove_units(&self, written: &Files) -> eyre::Result<Vec<Utf8PathBuf>> {
         let name = &self.app.name;
         let is_last = self.is_last()?;
-        let template = self.layout.template_unit(name);
+        let shared = self.layout.switch_unit();
         let mut left = Vec::new();
-        for unit in written.units.iter().filter(|unit| is_last || unit.path == template) {
+        for path in companions::gone(name, self.layout, &written.units)? {
+            files::remove(&path)?;
+        }
+        for unit in written.units.iter().filter(|unit| is_last || unit.path != shared) {
             if is_ours(name, unit) {
                 files::remove(&unit.path)?;
             } else {

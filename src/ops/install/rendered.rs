@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use similar::TextDiff;
 
+use super::companions;
 use crate::files;
 use crate::host::layout::Layout;
 use crate::model::{App, AppName, Color, Route, Settings, sealed};
@@ -25,7 +26,7 @@ pub struct Change {
 }
 
 impl Change {
-    fn of(path: Utf8PathBuf, new: String, mode: u32) -> eyre::Result<Self> {
+    pub(super) fn of(path: Utf8PathBuf, new: String, mode: u32) -> eyre::Result<Self> {
         // One that is damaged may be no text any more.
         let old = files::read_bytes(&path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Self { path, old, new, mode })
@@ -52,8 +53,8 @@ pub struct Files {
     pub site: Change,
     /// The site that takes the place of one of bgctl 0.1.0 for as long as workers of nginx use that; none where there is none.
     pub transition: Option<String>,
-    /// The template unit, and the unit that runs switches.
-    pub units: [Change; 2],
+    /// The template unit, the unit that runs switches, and the template units of companions.
+    pub units: Vec<Change>,
     /// The manifest, for people to read and edit.
     pub manifest: Change,
     /// The manifest, for bgctl: what was installed.
@@ -103,14 +104,16 @@ impl Files {
         };
         let shared = render::shared_site(settings.nginx.control_port, keys)?;
         let unit = render::unit(app, program, &settings.docker)?;
+        let mut units = vec![
+            Change::of(layout.template_unit(name), unit, 0o644)?,
+            Change::of(layout.switch_unit(), render::switch_unit(program)?, 0o644)?,
+        ];
+        units.extend(companions::units(app, settings, layout, program)?);
         Ok(Self {
             shared: Change::of(layout.shared_site(&settings.nginx), shared, 0o644)?,
             site,
             transition: transition.transpose()?,
-            units: [
-                Change::of(layout.template_unit(name), unit, 0o644)?,
-                Change::of(layout.switch_unit(), render::switch_unit(program)?, 0o644)?,
-            ],
+            units,
             manifest: Change::of(layout.manifest(name), manifest.to_owned(), 0o600)?,
             installed: Change::of(
                 layout.installed_manifest(name),
@@ -137,12 +140,12 @@ impl Files {
         })
     }
 
-    /// Fails where the site or the template unit is there and not as bgctl wrote it for `app`: it could not be removed, and
-    /// would be left without what it needs.
-    pub fn refuse_kept(&self, app: &AppName, template: &Utf8Path) -> Result<(), Error> {
+    /// Fails where the site or a template unit is there and not as bgctl wrote it for `app`: it could not be removed, and
+    /// would be left without what it needs. `shared` is the unit that runs switches.
+    pub fn refuse_kept(&self, app: &AppName, shared: &Utf8Path) -> Result<(), Error> {
         let own = self
             .rendered()
-            .filter(|change| *change == &self.site || change.path == template);
+            .filter(|change| *change != &self.shared && change.path != shared);
         for change in own {
             if let Some(not_ours) = not_ours(app, change) {
                 return Err(not_ours.refused(app, "remove", change));

@@ -43,6 +43,8 @@ pub struct Look {
     pub facts: Facts,
     /// The units of both colors.
     pub units: ByColor<UnitState>,
+    /// The units of both colors' companions, in the order of their facts.
+    pub companions: ByColor<Vec<UnitState>>,
     /// The open switch, where its journal can be read.
     pub open: Option<Record>,
 }
@@ -66,7 +68,11 @@ impl Machine {
             )
         };
         let (cursor, nginx, blue, green) = Box::pin(look).await;
-        let ((blue, blue_unit), (green, green_unit)) = (blue?, green?);
+        let ((blue, blue_unit, blue_companions), (green, green_unit, green_companions)) = (blue?, green?);
+        let companions = ByColor {
+            blue: blue_companions,
+            green: green_companions,
+        };
         let units = ByColor {
             blue: blue_unit,
             green: green_unit,
@@ -100,7 +106,12 @@ impl Machine {
             drain: self.app.drain.timeout,
         };
         let open = record.flatten();
-        Ok(Look { facts, units, open })
+        Ok(Look {
+            facts,
+            units,
+            companions,
+            open,
+        })
     }
 
     /// Where nginx sends requests, and whether a route says so. Without one it sends requests that were not held to blue, and a site
@@ -146,9 +157,10 @@ impl Machine {
         Some(DeferredFact { path, cursor, at })
     }
 
-    async fn color_facts(&self, color: Color) -> eyre::Result<(ColorFacts, UnitState)> {
+    async fn color_facts(&self, color: Color) -> eyre::Result<(ColorFacts, UnitState, Vec<UnitState>)> {
         let unit = self.unit(color);
         let state = self.systemd.state(&unit).await?;
+        let (companions, companion_units) = self.companion_facts(color).await?.into_iter().unzip();
         let facts = ColorFacts {
             state: state.active,
             unit_file: self.systemd.unit_file(&unit).await?,
@@ -162,9 +174,10 @@ impl Machine {
                 .container_fact(color, state.active)
                 .await
                 .unwrap_or(ContainerFact::Fine),
+            companions,
             unit,
         };
-        Ok((facts, state))
+        Ok((facts, state, companion_units))
     }
 
     /// Errors where the engine, or the record of the release, does not tell.

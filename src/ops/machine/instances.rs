@@ -8,7 +8,7 @@ use crate::model::{ActiveState, Color, HealthCheck, Hinted, InstanceState, Relea
 use crate::ops::instance::Instance;
 use crate::ops::program;
 use crate::proxy::nginx::route;
-use crate::runtime::docker::{Docker, container_name};
+use crate::runtime::docker::container_name;
 
 use super::{LOG_LINES, Machine, logs};
 
@@ -120,27 +120,9 @@ impl Machine {
         self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;
         let was_killed = self.systemd.state(&unit).await?.was_killed_to_stop();
         self.systemd.reset_failed(&unit).await?;
-        self.require_no_container(color).await?;
-        Ok(was_killed.then(|| format!("it did not end within {timeout:?} of being asked to, and was killed")))
-    }
-
-    /// The unit is only the client of the engine: a container whose process does not end outlives it. One that ended and could not
-    /// be removed by the unit is removed.
-    async fn require_no_container(&self, color: Color) -> eyre::Result<()> {
-        let Runtime::Docker(_) = self.app.run.runtime else {
-            return Ok(());
-        };
-        // One that is down cannot be asked; the worker tidies up when it answers again.
-        let Ok(docker) = Docker::connect(&self.settings.docker.socket).await else {
-            return Ok(());
-        };
-        let name = self.container(color);
-        if !docker.remove_stopped(&name).await? {
-            return Ok(());
+        if let Runtime::Docker(_) = self.app.run.runtime {
+            self.require_gone(&unit, &self.container(color)).await?;
         }
-        let message = format!("cannot stop {}: its container {name} still runs", self.unit(color));
-        let hint =
-            format!("`docker kill {name}` ends it; where it does not, `docker top {name}` tells what does not end");
-        Err(Hinted::new(message, hint).into())
+        Ok(was_killed.then(|| format!("it did not end within {timeout:?} of being asked to, and was killed")))
     }
 }

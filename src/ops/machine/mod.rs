@@ -1,6 +1,7 @@
 //! The engine's effects on this machine: what each step does here.
 
 mod bake;
+mod companions;
 mod cursor;
 mod facts;
 mod instances;
@@ -165,6 +166,7 @@ impl Machine {
             cursor,
             route: route::require(&self.routes())?,
             instances: ByColor { blue, green },
+            companions: self.companions()?,
             releases: self.releases().list()?,
             previous,
             open: switches.open()?,
@@ -242,6 +244,17 @@ impl Machine {
                 duration,
                 health,
             } => self.bake(*color, *duration, health, baseline).await?,
+            Step::StopCompanions {
+                color,
+                replicas,
+                timeout,
+            } => return Ok(self.stop_companions(*color, replicas, *timeout).await?),
+            Step::StartCompanions {
+                color,
+                release,
+                replicas,
+                stay_up,
+            } => return Ok(self.start_companions(*color, release, replicas, *stay_up).await?),
             Step::Drain { color, timeout } => return Ok(self.drain(*color, *timeout).await?),
         }
         Ok(None)

@@ -49,6 +49,8 @@ impl Machine {
                 self.systemd.read_links().await?;
             }
             Repair::Drain(color, timeout) => return Ok(self.drain(*color, *timeout).await?.into_iter().collect()),
+            Repair::StopCompanions(color, replicas) => return self.stop_companions_again(*color, replicas).await,
+            Repair::StartCompanions(color) => return self.start_companions_again(*color).await,
             Repair::Clear(color) | Repair::Stop(color) => {
                 return Ok(self
                     .stop(*color, self.app.run.stop_timeout)

@@ -20,6 +20,8 @@ use crate::ops::machine::Look;
 use crate::ops::visitors::{self, Warning};
 use crate::runtime::docker::{Docker, container_name};
 
+use super::companions::{self, CompanionStatus};
+
 /// An app, as it is.
 #[derive(Debug, Serialize)]
 pub struct Status {
@@ -113,6 +115,8 @@ pub struct ColorStatus {
     pub healthy: Option<bool>,
     /// The memory it uses; `None` where that is not known.
     pub memory_bytes: Option<u64>,
+    /// Its companions: those that are to run, and those that do.
+    pub companions: Vec<CompanionStatus>,
 }
 
 /// The switch that is open.
@@ -154,7 +158,10 @@ pub async fn one(context: &Context, name: &AppName) -> Result<Status, Error> {
     let mut colors = Vec::new();
     for color in Color::BOTH {
         let seen = (facts.colors.get(color), look.units.get(color));
-        colors.push(gather_color(&app, settings, seen, color, active).await);
+        let mut status = gather_color(&app, settings, seen, color, active).await;
+        let companions = seen.0.companions.iter().zip(look.companions.get(color));
+        status.companions = companions::gather(companions, active == Some(color));
+        colors.push(status);
     }
     let problems = drift::differences(facts).into_iter();
     Ok(Status {
@@ -235,6 +242,7 @@ async fn gather_color(
         } else {
             None
         },
+        companions: Vec::new(),
     }
 }
 

@@ -21,7 +21,9 @@ use futures_util::StreamExt as _;
 
 pub use self::container::Container;
 pub use self::explain::start_hint;
-use crate::model::{AppName, Digest, Hint as _, Hinted, ImageRef, Port, Pull, ReleaseId, ResolvedImage};
+use crate::model::{
+    AppName, Color, Digest, Hint as _, Hinted, ImageRef, Port, Pull, ReleaseId, Replica, ResolvedImage,
+};
 
 /// How long the engine may take until it begins to answer, seconds: a pull begins when its registry answered.
 const TIMEOUT: u64 = 120;
@@ -42,6 +44,12 @@ pub struct PullEvent {
 /// The name of the container of the instance on `port`.
 pub fn container_name(app: &AppName, port: Port) -> String {
     format!("{app}-{port}")
+}
+
+/// The name of the container of a companion's replica.
+pub fn companion_container(app: &AppName, color: Color, replica: &Replica) -> String {
+    let Replica { companion, number } = replica;
+    format!("{app}_{companion}-{color}-{number}")
 }
 
 /// This host's Docker engine.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::model::{AppName, UnitName};
+use crate::model::{AppName, Replica, UnitName};
+use crate::ops::status::ReplicaStatus;
 
 fn release(name: &str) -> ReleaseId {
     ReleaseId::parse(name).unwrap()
@@ -26,6 +27,28 @@ fn color(color: Color, port: u16, active: Color) -> ColorStatus {
         health: is_up.then(|| "healthy".to_owned()),
         healthy: is_up.then_some(true),
         memory_bytes: is_up.then_some(12_582_912),
+        companions: is_up.then(companion).into_iter().collect(),
+    }
+}
+
+fn companion() -> CompanionStatus {
+    let app = AppName::parse("shop").unwrap();
+    let replica = Replica::parse("worker", "1").unwrap();
+    let since = Some("2026-11-23T14:00:01Z".parse().unwrap());
+    CompanionStatus {
+        name: replica.companion.clone(),
+        running: 1,
+        wanted: 1,
+        since,
+        restarts: 0,
+        replicas: vec![ReplicaStatus {
+            number: replica.number,
+            unit: UnitName::companion(&app, Color::Blue, &replica).to_string(),
+            state: ActiveState::Active,
+            enabled: true,
+            since,
+            restarts: 0,
+        }],
     }
 }
 
