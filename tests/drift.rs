@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bgctl::drift::{
     ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Difference, Facts, FileFact, FileState, Pin, Repair,
-    SwitchFact, differences, repairs, serving,
+    StagedFact, SwitchFact, differences, repairs, serving,
 };
 use bgctl::model::{
     ActiveState, AppName, ByColor, Color, Cursor, Holder, HostId, Invalid, Known, Lease, NotALease, OpenSwitch,
-    ReleaseId, Revision, Route, Stored, SwitchId, UnitFile, UnitName,
+    ReleaseId, Revision, Route, Staged, Stored, SwitchId, UnitFile, UnitName,
 };
 
 fn id(release: &str) -> ReleaseId {
@@ -37,6 +37,7 @@ fn facts() -> Facts {
         cursor: cursor(Some(Color::Blue), "r1", "here/0001"),
         lease: Ok(None),
         deferred: None,
+        staged: None,
         route: Route::To(Color::Blue),
         has_route: true,
         nginx: Ok(Route::To(Color::Blue)),
@@ -83,6 +84,18 @@ fn deferred(color: Color) -> DeferredFact {
         cursor: said(Some(color), "r1", "here/0002"),
         at: jiff::Timestamp::UNIX_EPOCH,
     }
+}
+
+/// A release that is staged in green.
+fn staged(release: &str, has_expired: bool) -> StagedFact {
+    let staged = Staged {
+        color: Color::Green,
+        release: id(release),
+        since: jiff::Timestamp::UNIX_EPOCH,
+        until: None,
+        unit: None,
+    };
+    StagedFact { staged, has_expired }
 }
 
 fn switch(running: bool) -> SwitchFact {
@@ -208,6 +221,7 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
         Repair::Disable(color) | Repair::Drain(color, _) | Repair::Stop(color) if facts.route.serves(*color) => {
             return Err("it serves".to_owned());
         }
+        Repair::Unstage => facts.staged = None,
         Repair::Disable(color) => of(facts, *color).unit_file = UnitFile::Disabled,
         Repair::Drain(..) => {}
         Repair::Stop(color) => {
@@ -287,7 +301,10 @@ fn every(mut check: impl FnMut(&Facts)) {
                     facts.deferred = deferred;
                     for keep_warm in [false, true] {
                         facts.keep_warm = keep_warm;
-                        check(&facts);
+                        for staged in [None, Some(staged("r1", false)), Some(staged("r1", true))] {
+                            facts.staged = staged;
+                            check(&facts);
+                        }
                     }
                 }
             }
@@ -314,7 +331,7 @@ fn whatever_is_found_is_put_right_once_and_for_all_and_no_user_notices() {
             assert!(!difference.command.is_empty() && !difference.what.is_empty());
         }
     });
-    assert_eq!(count, 2 * 60 * 8 * 8 * 4 * 2 * 2);
+    assert_eq!(count, 2 * 60 * 8 * 8 * 4 * 2 * 2 * 3);
 }
 
 #[test]
@@ -409,6 +426,77 @@ fn all_told(cases: Vec<(&str, Change)>) -> String {
         .map(|(title, change)| format!("# {title}\n{}", told(change)))
         .collect();
     told.join("\n\n")
+}
+
+/// Green runs r2, which is staged there.
+fn with_staged(facts: &mut Facts) {
+    let pinned = Pin::Release(id("r2"));
+    facts.colors.green = color(Color::Green, true, UnitFile::Enabled, pinned, Some("r2"));
+    facts.staged = Some(staged("r2", false));
+}
+
+#[test]
+fn what_is_staged_is_no_drift_and_stays_up() {
+    assert_eq!(told(with_staged), "");
+    let cases: Vec<(&str, Change)> = vec![
+        (
+            "it is down",
+            Box::new(|facts| of(facts, Color::Green).state = ActiveState::Failed),
+        ),
+        (
+            "it starts",
+            Box::new(|facts| of(facts, Color::Green).state = ActiveState::Activating),
+        ),
+        (
+            "it is disabled",
+            Box::new(|facts| of(facts, Color::Green).unit_file = UnitFile::Disabled),
+        ),
+        (
+            "it is masked",
+            Box::new(|facts| of(facts, Color::Green).unit_file = UnitFile::Masked),
+        ),
+        (
+            "its pin is gone",
+            Box::new(|facts| of(facts, Color::Green).pinned = Pin::Nothing),
+        ),
+        (
+            "it runs another release",
+            Box::new(|facts| of(facts, Color::Green).running = Some(id("r1"))),
+        ),
+        (
+            "its record is gone",
+            Box::new(|facts| facts.known.retain(|known| *known != id("r2"))),
+        ),
+        (
+            "its program was changed",
+            Box::new(|facts| of(facts, Color::Green).changed = Some("/opt/shop".into())),
+        ),
+        (
+            "it has expired",
+            Box::new(|facts| facts.staged = Some(staged("r2", true))),
+        ),
+        (
+            "it serves",
+            Box::new(|facts| {
+                (facts.route, facts.nginx) = (Route::To(Color::Green), Ok(Route::To(Color::Green)));
+            }),
+        ),
+        (
+            "blue is lost, and nobody else serves",
+            Box::new(|facts| {
+                facts.colors.blue = color(Color::Blue, false, UnitFile::Disabled, Pin::Nothing, None);
+                facts.known = vec![id("r2")];
+            }),
+        ),
+    ];
+    let cases = cases.into_iter().map(|(title, change)| {
+        let both: Change = Box::new(move |facts| {
+            with_staged(facts);
+            change(facts);
+        });
+        (title, both)
+    });
+    insta::assert_snapshot!(all_told(cases.collect()));
 }
 
 #[test]

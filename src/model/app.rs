@@ -29,6 +29,8 @@ pub struct App {
     pub verify: Verify,
     /// The nginx site.
     pub site: Site,
+    /// What becomes of a release that is staged.
+    pub stage: Stage,
     /// How long both colors run and are watched after a promote; zero: not at all.
     pub bake: Duration,
     /// How the old color ends.
@@ -126,6 +128,13 @@ pub struct Verify {
     /// How long one may take.
     #[serde(with = "duration")]
     pub timeout: Duration,
+}
+
+/// What becomes of a release that is staged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// How long after it was proven it can be promoted, more than zero; `None`: for ever.
+    pub expires: Option<Duration>,
 }
 
 /// How the old color ends after a switch.

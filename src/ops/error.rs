@@ -112,6 +112,8 @@ impl From<Refusal> for Error {
             Refusal::NotInstalled { .. }
             | Refusal::NoCursor { .. }
             | Refusal::NothingToGoBackTo { .. }
+            | Refusal::NothingStaged { .. }
+            | Refusal::NotAsStaged { .. }
             | Refusal::UnknownRelease { .. }
             | Refusal::AlreadyActive { .. }
             | Refusal::OtherRuntime { .. }

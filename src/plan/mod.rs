@@ -9,6 +9,8 @@
 //!   a failure is undone: the       | a failure moves traffic and      | a failure is tried again
 //!   active color is not touched    | cursor back                      | (past the point of no return)
 //! ```
+//!
+//! `bgctl stage` ends after the first of them, and `bgctl promote` begins with the second: see `staged`.
 
 mod old;
 mod promote;
@@ -16,6 +18,7 @@ mod refusal;
 mod retire;
 mod rollback;
 mod stage;
+mod staged;
 mod step;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,7 @@ use crate::model::{App, AppName, Color, Observed, Release, ReleaseId, Stored, Sw
 pub use old::upgrade;
 pub use refusal::Refusal;
 pub use rollback::{rollback, rollback_locally, rollback_target};
+pub use staged::{abort, promote, stage};
 pub use step::{Expected, OnFailure, PlannedStep, Step};
 
 /// One attempt to make a release active: what is to be done, in order.
@@ -59,6 +63,12 @@ pub enum Verb {
     Switch,
     /// Make an earlier release active again.
     Rollback,
+    /// Prove a new release in the idle color, and leave it there without traffic.
+    Stage,
+    /// Make the release that is staged active.
+    Promote,
+    /// Take the release that is staged down.
+    Abort,
 }
 
 impl Verb {
@@ -67,6 +77,9 @@ impl Verb {
         match self {
             Self::Switch => "switch",
             Self::Rollback => "rollback",
+            Self::Stage => "stage",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
         }
     }
 
@@ -75,6 +88,17 @@ impl Verb {
         match self {
             Self::Switch => "switch",
             Self::Rollback => "roll back",
+            Self::Stage => "stage",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
+        }
+    }
+
+    /// Whether a switch of this kind that is done has made its release the active one.
+    pub fn makes_active(self) -> bool {
+        match self {
+            Self::Switch | Self::Rollback | Self::Promote => true,
+            Self::Stage | Self::Abort => false,
         }
     }
 }
@@ -90,6 +114,12 @@ enum Reach {
 
 /// Plans to make `release` active. Refuses where the app has no cursor or a switch is open.
 pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan, Refusal> {
+    refuse_taken(app, release, observed)?;
+    plan(app, Verb::Switch, release, observed, Reach::Store)
+}
+
+/// Refuses where the name of `release` is another one's.
+fn refuse_taken(app: &App, release: &Release, observed: &Observed) -> Result<(), Refusal> {
     let taken = observed.release(&release.id);
     if taken.is_some_and(|known| !known.same_content(release)) {
         return Err(Refusal::ReleaseExists {
@@ -97,39 +127,50 @@ pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan,
             release: release.id.clone(),
         });
     }
-    plan(app, Verb::Switch, release, observed, Reach::Store)
+    Ok(())
 }
 
 fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Reach) -> Result<Plan, Refusal> {
     let stored = installed(app, observed)?;
-    if let Some(open) = &observed.open {
-        return Err(Refusal::Busy {
-            verb: verb.phrase(),
-            app: app.name.clone(),
-            open: open.clone(),
-        });
-    }
-    // Where a hand at work or a restored store made cursor and route differ, users are where nginx sends them. Where it sends
-    // them nowhere it is blue that is staged, whatever the cursor says: see `templates/app.conf`.
-    let from = observed.route.color();
-    let to = from.map_or(Color::Blue, Color::other);
+    refuse_open(app, verb, observed)?;
+    let to = idle(observed);
     let mut steps = stage::steps(app, to, release, observed);
     steps.extend(promote::steps(app, stored, to, release, observed, reach));
-    let old = observed.instances.get(to.other());
-    if from.is_some() || old.enabled || !old.state.is_down() {
-        steps.extend(retire::steps(app, to.other()));
-    }
-    Ok(Plan {
+    steps.extend(retire::old(app, to.other(), observed));
+    Ok(of(app, verb, &release.id, to, observed, steps))
+}
+
+/// The plan of these steps, which are about `release` in `to`.
+fn of(app: &App, verb: Verb, release: &ReleaseId, to: Color, observed: &Observed, steps: Vec<PlannedStep>) -> Plan {
+    let cursor = observed.cursor.as_ref().map(|stored| &stored.cursor);
+    Plan {
         app: app.name.clone(),
         switch: observed.next_switch.clone(),
         holder: format!("{}/{}", observed.host, observed.next_switch),
         verb,
-        release: release.id.clone(),
-        replaces: stored.cursor.release.clone(),
-        from,
+        release: release.clone(),
+        replaces: cursor.and_then(|cursor| cursor.release.clone()),
+        from: observed.route.color(),
         to,
         steps,
-    })
+    }
+}
+
+fn refuse_open(app: &App, verb: Verb, observed: &Observed) -> Result<(), Refusal> {
+    match &observed.open {
+        Some(open) => Err(Refusal::Busy {
+            verb: verb.phrase(),
+            app: app.name.clone(),
+            open: open.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The color that a release runs in while it is proven. Where a hand at work or a restored store made cursor and route differ, users
+/// are where nginx sends them. Where it sends them nowhere it is blue, whatever the cursor says: see `templates/app.conf`.
+fn idle(observed: &Observed) -> Color {
+    observed.route.color().map_or(Color::Blue, Color::other)
 }
 
 fn installed<'a>(app: &App, observed: &'a Observed) -> Result<&'a Stored, Refusal> {

@@ -1,11 +1,19 @@
 //! Drain and retire: the old color finishes its requests, and stops.
 
-use crate::model::{App, Color};
+use crate::model::{App, Color, Observed};
 
 use super::{PlannedStep, Step, stage};
 
-/// The steps that end the old color.
-pub(super) fn steps(app: &App, color: Color) -> Vec<PlannedStep> {
+/// The steps that end the old color, where there is anything to end.
+pub(super) fn old(app: &App, color: Color, observed: &Observed) -> Vec<PlannedStep> {
+    let old = observed.instances.get(color);
+    if observed.route.color().is_some() || old.enabled || !old.state.is_down() {
+        return steps(app, color);
+    }
+    Vec::new()
+}
+
+fn steps(app: &App, color: Color) -> Vec<PlannedStep> {
     let drain = Step::Drain {
         color,
         timeout: app.drain.timeout,

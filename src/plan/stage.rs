@@ -2,6 +2,7 @@
 
 use crate::model::{ActiveState, App, Color, InstanceState, Observed, Release, ReleaseId};
 
+use super::staged::{self, Place};
 use super::{PlannedStep, Step};
 
 /// The steps that make `release` run in `color`, healthy and verified.
@@ -13,7 +14,8 @@ pub(super) fn steps(app: &App, color: Color, release: &Release, observed: &Obser
         health: release.health.clone(),
     };
     let warm = idle.state == ActiveState::Active && idle.pinned.as_ref() == Some(id);
-    let mut steps = Vec::new();
+    let place = if warm { Place::Kept } else { Place::Taken };
+    let mut steps: Vec<_> = staged::forget(observed, place).into_iter().collect();
     if warm {
         let reason = format!("{id} still runs in {color}; prove that it is healthy");
         steps.push(PlannedStep::undoable(start, [], reason));

@@ -2,6 +2,7 @@
 //!
 //! * [`releases`], [`switches`]: what is on record
 //! * [`pins`]: what runs in each color from its next start on
+//! * [`staged`]: what is staged
 //! * [`known`], [`deferred`]: the cursor while its store is away
 //! * [`saved`]: what a repair took out of the way
 
@@ -10,4 +11,5 @@ pub mod known;
 pub mod pins;
 pub mod releases;
 pub mod saved;
+pub mod staged;
 pub mod switches;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use bgctl::engine::Outcome;
 use bgctl::journal::Event;
 use bgctl::model::Color;
-use bgctl::plan::{Plan, Step};
+use bgctl::plan::{Plan, Step, Verb};
 
 use crate::worker::{Ran, Site, is_past_return, work};
 use crate::world::World;
@@ -36,7 +36,11 @@ impl Case<'_> {
     pub fn judge(&self, ran: &Ran) -> Outcome {
         self.judge_journal(&ran.site);
         match ran.outcome {
-            Outcome::Done => self.judge_done(&ran.site),
+            Outcome::Done => match self.plan.verb {
+                Verb::Switch | Verb::Rollback | Verb::Promote => self.judge_done(&ran.site),
+                Verb::Stage => self.judge_staged(&ran.site),
+                Verb::Abort => self.judge_taken_down(&ran.site),
+            },
             Outcome::RolledBack => self.judge_rolled_back(&ran.site),
             Outcome::Stuck => return self.mend(ran),
         }
@@ -70,6 +74,7 @@ impl Case<'_> {
             "done: the new release is pinned",
         );
         demand(*world.enabled.get(plan.to), "done: the new color is enabled");
+        demand(world.staged.is_none(), "done: nothing is staged any more");
         demand(!world.enabled.get(old), "done: the old color is not enabled");
         if !world.meddled {
             demand(
@@ -92,12 +97,61 @@ impl Case<'_> {
         }
     }
 
+    /// The release runs in the idle color, and all else is as it was.
+    fn judge_staged(&self, site: &Site) {
+        let (plan, world) = (self.plan, &site.world);
+        let release = Some(&plan.release);
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        let staged = world.staged.as_ref();
+        demand(
+            staged == Some(&(plan.to, plan.release.clone())),
+            "staged: it is on record",
+        );
+        demand(world.pinned.get(plan.to).as_ref() == release, "staged: it is pinned");
+        demand(*world.enabled.get(plan.to), "staged: it comes back after a reboot");
+        let runs = world.running.get(plan.to).as_ref() == release;
+        demand(
+            runs || *world.dark.get(plan.to),
+            "staged: it runs, unless it did not come back",
+        );
+        self.judge_others(site);
+    }
+
+    /// Nothing is left in the idle color, and all else is as it was.
+    fn judge_taken_down(&self, site: &Site) {
+        let (world, to) = (&site.world, self.plan.to);
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        demand(world.staged.is_none(), "taken down: nothing is on record");
+        demand(world.running.get(to).is_none(), "taken down: nothing runs");
+        demand(!world.enabled.get(to), "taken down: nothing comes back after a reboot");
+        demand(world.pinned.get(to).is_none(), "taken down: nothing is pinned");
+        self.judge_others(site);
+    }
+
+    /// Of the traffic, the cursor and the other color.
+    fn judge_others(&self, site: &Site) {
+        let (world, before, old) = (&site.world, self.before, self.plan.to.other());
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        demand(world.route == before.route, "where nginx sends requests");
+        demand(world.meddled || world.cursor == before.cursor, "what the cursor says");
+        demand(
+            world.pinned.get(old) == before.pinned.get(old),
+            "what is pinned to the other color",
+        );
+        demand(
+            world.enabled.get(old) == before.enabled.get(old),
+            "whether the other color is enabled",
+        );
+        demand(self.runs_as_before(world, old), "what the other color runs");
+    }
+
     fn judge_rolled_back(&self, site: &Site) {
         let (world, before) = (&site.world, self.before);
         let demand = |holds, rule| self.demand(holds, rule, site);
         demand(world.route == before.route, "rolled back: where nginx sends requests");
         demand(world.pinned == before.pinned, "rolled back: what is pinned");
         demand(world.enabled == before.enabled, "rolled back: what is enabled");
+        demand(world.staged == before.staged, "rolled back: what is staged");
         if !world.meddled {
             demand(
                 world.cursor.active == before.cursor.active,
@@ -119,7 +173,11 @@ impl Case<'_> {
     fn runs_as_before(&self, world: &World, color: Color) -> bool {
         let (now, then) = (world.running.get(color), self.before.running.get(color));
         let stops = |step: &Step| matches!(step, Step::Stop { color: other, .. } if *other == color);
-        let taken = color == self.plan.to && self.plan.steps.iter().any(|planned| stops(&planned.step));
+        let revives = |step: &Step| matches!(step, Step::Revive { color: other, .. } if *other == color);
+        let planned = &self.plan.steps;
+        let taken = color == self.plan.to
+            && planned.iter().any(|each| stops(&each.step))
+            && !planned.iter().any(|each| each.undo.iter().any(revives));
         let booted = world.boot > 0;
         let starts = *self.before.enabled.get(color);
         now == then

@@ -18,6 +18,8 @@ pub struct World {
     pub running: ByColor<Option<ReleaseId>>,
     /// What starts at boot.
     pub enabled: ByColor<bool>,
+    /// What is on record as staged.
+    pub staged: Option<(Color, ReleaseId)>,
     /// How often the host was booted.
     pub boot: u32,
     /// Somebody else moved the cursor.
@@ -78,6 +80,7 @@ impl World {
                 blue: observed.instances.blue.enabled,
                 green: observed.instances.green.enabled,
             },
+            staged: observed.staged.clone().map(|staged| (staged.color, staged.release)),
             boot: 0,
             meddled: false,
             broken: None,
@@ -159,6 +162,22 @@ impl World {
             Step::Verify { color, .. } | Step::Bake { color, .. } => return self.look_at(plan, *color),
             Step::Confirm { color, .. } if serves(*color) => return self.look_at(plan, *color),
             Step::Confirm { .. } => return Ok(Err("nginx answers with another color")),
+            Step::Stage { color, release, .. } => {
+                let runs = self.running.get(*color).as_ref() == Some(release);
+                if !runs || !self.enabled.get(*color) {
+                    return violation(format!("{step} while it does not run, now and after a boot"));
+                }
+                self.staged = Some((*color, release.clone()));
+            }
+            Step::Restage { staged } => self.staged = Some((staged.color, staged.release.clone())),
+            Step::Unstage { .. } => self.staged = None,
+            Step::Prove { color, release, .. } if self.pinned.get(*color).as_ref() == Some(release) => {}
+            Step::Prove { .. } => return Ok(Err("it is not what was staged")),
+            Step::Revive { color, .. } => {
+                let pinned = self.pinned.get(*color).clone();
+                let running = of(&mut self.running, *color);
+                *running = running.take().or(pinned);
+            }
             Step::Promote { expected, to, release } | Step::Defer { expected, to, release } => {
                 return self.promote(plan, *expected, *to, release);
             }
@@ -233,6 +252,12 @@ impl World {
     pub fn check(&mut self, plan: &Plan, before: &Self) -> Result<(), Violation> {
         for color in Color::BOTH {
             *of(&mut self.dark, color) &= self.running.get(color).is_none();
+        }
+        if !plan.verb.makes_active() && self.route != before.route {
+            return violation(format!("a {} moved traffic", plan.verb.as_str()));
+        }
+        if self.staged.as_ref().is_some_and(|(color, _)| self.route.serves(*color)) {
+            return violation("what serves is on record as staged");
         }
         let Some(color) = self.route.color() else { return Ok(()) };
         let running = self.running.get(color).as_ref();

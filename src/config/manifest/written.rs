@@ -29,6 +29,8 @@ pub(super) struct Manifest {
     #[serde(default)]
     pub(super) nginx: Nginx,
     #[serde(default)]
+    pub(super) stage: Stage,
+    #[serde(default)]
     pub(super) bake: Bake,
     #[serde(default)]
     pub(super) drain: Drain,
@@ -199,6 +201,12 @@ pub(super) struct NginxLocation {
     pub(super) max_body_size: Option<Size>,
     pub(super) read_timeout: Option<Spanned<Time>>,
     pub(super) send_timeout: Option<Spanned<Time>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Stage {
+    pub(super) expires: Option<Spanned<Time>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,6 +14,7 @@ use crate::ops::installed::installed;
 use crate::ops::{Error, containers, leftovers};
 use crate::proxy::nginx::{self, Nginx, old};
 use crate::runtime::docker::Docker;
+use crate::state::staged;
 use crate::store::Store;
 
 /// What an app is removed from.
@@ -86,6 +87,8 @@ impl Remove<'_> {
         for color in Color::BOTH {
             self.stop(&UnitName::instance(name, *self.app.ports.get(color))).await?;
         }
+        // It was stopped with the rest.
+        staged::remove(layout, name)?;
         // It may wait for the store, to tell it of a cursor that is about to go.
         let worker = UnitName::switch(name);
         self.disable(&worker).await?;

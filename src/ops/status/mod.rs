@@ -4,4 +4,4 @@ mod all;
 mod one;
 
 pub use all::{Line, all};
-pub use one::{ColorStatus, CursorStatus, LeaseStatus, Problem, Status, SwitchStatus, one};
+pub use one::{ColorStatus, CursorStatus, LeaseStatus, Problem, StagedStatus, Status, SwitchStatus, one};

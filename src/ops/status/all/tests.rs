@@ -8,6 +8,7 @@ fn what_programs_get_is_what_is_documented() {
         release: Some(ReleaseId::parse("r7").unwrap()),
         state: Some(ActiveState::Active),
         route: Some(Color::Blue),
+        staged: None,
         open_switch: Some(SwitchId::numbered(8)),
         as_of: None,
         note: None,
