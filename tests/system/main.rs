@@ -55,6 +55,7 @@ mod secrets;
 mod site;
 mod sites_folder;
 mod soak;
+mod stage;
 mod state_directory;
 mod store;
 mod switch;
