@@ -9,7 +9,7 @@ use crate::settled::settled;
 
 /// Stages a release.
 #[track_caller]
-fn stage(app: &App<'_>, release: &str) -> Value {
+fn stage(app: &App<'_>, release: &str) {
     let report = app.bgctl("stage", &format!("{} --json", app.release(release)));
     let report = report.expect(0).json();
     assert_eq!(
@@ -17,7 +17,9 @@ fn stage(app: &App<'_>, release: &str) -> Value {
         (&"stage".into(), &"done".into(), &Value::Null),
         "{report:#}"
     );
-    report
+    let unit = app.unit(report["to"].as_str().unwrap());
+    let description = app.host().succeed(&format!("systemctl show -P Description {unit}"));
+    assert!(description.ends_with(&format!("(staged): {release}")), "{description}");
 }
 
 /// Fails where not this is staged in green and healthy there while the other one serves in blue, or anything is wrong with that.

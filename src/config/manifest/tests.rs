@@ -1,4 +1,5 @@
 mod release;
+mod stage;
 
 use super::*;
 

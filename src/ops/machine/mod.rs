@@ -233,8 +233,8 @@ impl Machine {
                 color,
                 release,
                 expires,
-            } => self.stage(*color, release, *expires)?,
-            Step::Restage { staged } => self.restage(staged)?,
+            } => self.stage(*color, release, *expires).await?,
+            Step::Restage { staged } => self.restage(staged).await?,
             Step::Unstage { .. } => self.unstage()?,
             Step::Prove { color, release, unit } => {
                 let proven = self.prove(*color, release, unit.as_deref()).await;

@@ -1,9 +1,9 @@
 //! What is staged: the record of it, and the proof that it still is what was staged.
 
+use std::time::Duration;
+
 use eyre::WrapErr as _;
 use jiff::Timestamp;
-
-use std::time::Duration;
 
 use crate::files;
 use crate::model::{ActiveState, Artifact, Color, HealthCheck, Hinted, Release, ReleaseId, Staged, sealed};
@@ -16,7 +16,7 @@ use super::{LOG_LINES, Machine, facts, logs};
 
 impl Machine {
     /// Puts on record that `release` is staged in `color` from now on.
-    pub(super) fn stage(&self, color: Color, release: &ReleaseId, expires: Option<Duration>) -> eyre::Result<()> {
+    pub(super) async fn stage(&self, color: Color, release: &ReleaseId, expires: Option<Duration>) -> eyre::Result<()> {
         let since = Timestamp::now();
         let until = expires.map(|expires| since.checked_add(expires)).transpose()?;
         let staged = Staged {
@@ -26,13 +26,17 @@ impl Machine {
             until,
             unit: self.unit_sum()?,
         };
-        self.restage(&staged)
+        self.restage(&staged).await
     }
 
-    pub(super) fn restage(&self, staged: &Staged) -> eyre::Result<()> {
-        staged::write(&self.layout, &self.app.name, staged)
+    /// Puts on record what was there.
+    pub(super) async fn restage(&self, staged: &Staged) -> eyre::Result<()> {
+        staged::write(&self.layout, &self.app.name, staged)?;
+        self.describe_if_up(staged.color).await;
+        Ok(())
     }
 
+    /// Removes what is on record.
     pub(super) fn unstage(&self) -> eyre::Result<()> {
         staged::remove(&self.layout, &self.app.name)
     }
