@@ -72,6 +72,8 @@ fn commands_that_change_the_host_are_for_root() {
     let verbs = [
         vec!["install", &manifest],
         vec!["switch", "shop"],
+        vec!["stage", "shop"],
+        vec!["promote", "shop"],
         vec!["rollback", "shop"],
         vec!["abort", "shop"],
         vec!["uninstall", "shop"],
@@ -100,7 +102,7 @@ fn app_that_is_not_installed_is_refused() {
     if !is_root() {
         return;
     }
-    for verb in ["switch", "rollback", "abort", "uninstall", "status"] {
+    for verb in ["switch", "stage", "promote", "rollback", "abort", "uninstall", "status"] {
         let output = bgctl(&[verb, "never-installed"]).output().unwrap();
         let hint = "hint: install it first: bgctl install never-installed.toml\n";
         let expected = format!("error: cannot find never-installed: it is not installed\n{hint}");

@@ -287,15 +287,20 @@ proptest! {
     fn any_host_any_fault_any_death(
         app in hosts::any_app(),
         observed in hosts::observed(),
-        back: bool,
+        verb in 0..5,
         fault in (0..14_usize, 0..4_usize),
         death in (any::<prop::sample::Index>(), any::<bool>()),
     ) {
-        let plan = if back {
-            plan::rollback(&app, None, &observed).unwrap()
-        } else {
-            plan::switch(&app, &builders::release("r2"), &observed).unwrap()
+        let release = builders::release("r2");
+        let plan = match verb {
+            0 => plan::rollback(&app, None, &observed),
+            1 => plan::switch(&app, &release, &observed),
+            2 => plan::stage(&app, &release, &observed),
+            3 => plan::promote(&app, &observed, jiff::Timestamp::UNIX_EPOCH),
+            _ => plan::abort(&app, &observed),
         };
+        // Not everything is there to be promoted, or taken down.
+        let Ok(plan) = plan else { return Ok(()) };
         let before = World::new(&observed);
         let mut explorer = Explorer { name: "any host", plan, before, cases: 0 };
         let ran = explorer.start(&[(fault.0, Trick::FAULTS[fault.1])]);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bgctl::drift::{
     ColorFacts, CompanionFact, ContainerFact, CursorFact, Damaged, DeferredFact, Difference, Facts, FileFact,
-    FileState, Pin, Repair, SwitchFact, differences, repairs, serving,
+    FileState, Pin, Repair, StagedFact, SwitchFact, differences, repairs, serving,
 };
 use bgctl::model::{
     ActiveState, AppName, ByColor, Color, Cursor, Holder, HostId, Invalid, Known, Lease, NotALease, OpenSwitch,
-    ReleaseId, Replica, Revision, Route, Stored, SwitchId, UnitFile, UnitName,
+    ReleaseId, Replica, Revision, Route, Staged, Stored, SwitchId, UnitFile, UnitName,
 };
 
 fn id(release: &str) -> ReleaseId {
@@ -37,6 +37,7 @@ fn facts() -> Facts {
         cursor: cursor(Some(Color::Blue), "r1", "here/0001"),
         lease: Ok(None),
         deferred: None,
+        staged: None,
         route: Route::To(Color::Blue),
         has_route: true,
         nginx: Ok(Route::To(Color::Blue)),
@@ -84,6 +85,18 @@ fn deferred(color: Color) -> DeferredFact {
         cursor: said(Some(color), "r1", "here/0002"),
         at: jiff::Timestamp::UNIX_EPOCH,
     }
+}
+
+/// A release that is staged in green.
+fn staged(release: &str, has_expired: bool) -> StagedFact {
+    let staged = Staged {
+        color: Color::Green,
+        release: id(release),
+        since: jiff::Timestamp::UNIX_EPOCH,
+        until: None,
+        unit: None,
+    };
+    StagedFact { staged, has_expired }
 }
 
 fn switch(running: bool) -> SwitchFact {
@@ -220,6 +233,7 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
         {
             return Err("it serves".to_owned());
         }
+        Repair::Unstage => facts.staged = None,
         Repair::Disable(color) => of(facts, *color).unit_file = UnitFile::Disabled,
         Repair::Drain(..) => {}
         Repair::StopCompanions(color, replicas) => stop_companions(of(facts, *color), replicas),
@@ -320,7 +334,10 @@ fn every(mut check: impl FnMut(&Facts)) {
                     facts.deferred = deferred;
                     for (stop_first, keep_warm) in [(false, false), (false, true), (true, false)] {
                         (facts.stop_first, facts.keep_warm) = (stop_first, keep_warm);
-                        check(&facts);
+                        for staged in [None, Some(staged("r1", false)), Some(staged("r1", true))] {
+                            facts.staged = staged;
+                            check(&facts);
+                        }
                     }
                 }
             }
@@ -347,7 +364,7 @@ fn differences_are_repaired_once_and_no_user_notices() {
             assert!(!difference.command.is_empty() && !difference.what.is_empty());
         }
     });
-    assert_eq!(count, 2 * 60 * 8 * 8 * 5 * 2 * 3);
+    assert_eq!(count, 2 * 60 * 8 * 8 * 5 * 2 * 3 * 3);
 }
 
 #[test]
@@ -445,6 +462,77 @@ fn all_told(cases: Vec<(&str, Change)>) -> String {
         .map(|(title, change)| format!("# {title}\n{}", told(change)))
         .collect();
     told.join("\n\n")
+}
+
+/// Green runs r2, which is staged there.
+fn with_staged(facts: &mut Facts) {
+    let pinned = Pin::Release(id("r2"));
+    facts.colors.green = color(Color::Green, true, UnitFile::Enabled, pinned, Some("r2"));
+    facts.staged = Some(staged("r2", false));
+}
+
+#[test]
+fn what_is_staged_is_no_drift_and_stays_up() {
+    assert_eq!(told(with_staged), "");
+    let cases: Vec<(&str, Change)> = vec![
+        (
+            "it is down",
+            Box::new(|facts| of(facts, Color::Green).state = ActiveState::Failed),
+        ),
+        (
+            "it starts",
+            Box::new(|facts| of(facts, Color::Green).state = ActiveState::Activating),
+        ),
+        (
+            "it is disabled",
+            Box::new(|facts| of(facts, Color::Green).unit_file = UnitFile::Disabled),
+        ),
+        (
+            "it is masked",
+            Box::new(|facts| of(facts, Color::Green).unit_file = UnitFile::Masked),
+        ),
+        (
+            "its pin is gone",
+            Box::new(|facts| of(facts, Color::Green).pinned = Pin::Nothing),
+        ),
+        (
+            "it runs another release",
+            Box::new(|facts| of(facts, Color::Green).running = Some(id("r1"))),
+        ),
+        (
+            "its record is gone",
+            Box::new(|facts| facts.known.retain(|known| *known != id("r2"))),
+        ),
+        (
+            "its program was changed",
+            Box::new(|facts| of(facts, Color::Green).changed = Some("/opt/shop".into())),
+        ),
+        (
+            "it has expired",
+            Box::new(|facts| facts.staged = Some(staged("r2", true))),
+        ),
+        (
+            "it serves",
+            Box::new(|facts| {
+                (facts.route, facts.nginx) = (Route::To(Color::Green), Ok(Route::To(Color::Green)));
+            }),
+        ),
+        (
+            "blue is lost, and nobody else serves",
+            Box::new(|facts| {
+                facts.colors.blue = color(Color::Blue, false, UnitFile::Disabled, Pin::Nothing, None);
+                facts.known = vec![id("r2")];
+            }),
+        ),
+    ];
+    let cases = cases.into_iter().map(|(title, change)| {
+        let both: Change = Box::new(move |facts| {
+            with_staged(facts);
+            change(facts);
+        });
+        (title, both)
+    });
+    insta::assert_snapshot!(all_told(cases.collect()));
 }
 
 #[test]

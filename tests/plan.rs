@@ -14,14 +14,17 @@ mod hosts;
 mod scenarios;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bgctl::model::{
     ActiveState, Color, InstanceState, Invalid, Observed, OpenSwitch, Release, ReleaseId, Route, SwitchId,
 };
-use bgctl::plan::{OnFailure, Plan, PlannedStep, Refusal, Step, rollback, rollback_locally, switch};
+use bgctl::plan::{
+    OnFailure, Plan, PlannedStep, Refusal, Step, Verb, abort, promote, rollback, rollback_locally, stage, switch,
+};
 use proptest::prelude::*;
 
-use builders::{app, fresh, id, release, serving, with_previous};
+use builders::{app, fresh, id, instance, release, serving, with_previous, with_staged};
 
 /// The host that a plan was made for.
 fn looks(observed: &Observed) -> String {
@@ -187,6 +190,58 @@ fn refusals_of_a_rollback() {
 }
 
 #[test]
+fn refusals_of_what_is_staged() {
+    let since: jiff::Timestamp = "2026-10-20T12:00:00Z".parse().unwrap();
+    let late: jiff::Timestamp = "2026-10-20T14:00:00Z".parse().unwrap();
+    let ask = |observed: &Observed| promote(&app(), observed, since);
+    let with = |change: fn(&mut Observed)| {
+        let mut observed = with_staged();
+        change(&mut observed);
+        observed
+    };
+    let is_down = with(|observed| instance(observed, Color::Green).state = ActiveState::Failed);
+    let is_other = with(|observed| instance(observed, Color::Green).pinned = Some(id("r0")));
+    let is_nothing = with(|observed| instance(observed, Color::Green).pinned = None);
+    let is_lost = with(|observed| observed.releases.retain(|release| release.id != id("r2")));
+    let serves = with(|observed| observed.route = Route::To(Color::Green));
+    let mut other = release("r2");
+    other.arguments.push("--new".to_owned());
+    let mut alone = app();
+    alone.strategy = bgctl::model::Strategy::StopFirst {
+        hold: Duration::from_secs(10),
+    };
+    assert_text(
+        "refusals-of-what-is-staged",
+        &[
+            refused("promote, nothing staged", ask(&serving(Color::Blue))),
+            refused("promote, a switch is open", ask(&busy(with_staged()))),
+            refused("promote, expired", promote(&app(), &with_staged(), late)),
+            refused("promote, down", ask(&is_down)),
+            refused("promote, another one pinned", ask(&is_other)),
+            refused("promote, nothing pinned", ask(&is_nothing)),
+            refused("promote, not on record", ask(&is_lost)),
+            refused("promote, it serves", ask(&serves)),
+            refused("abort, nothing staged", abort(&app(), &serving(Color::Blue))),
+            refused("abort, it serves", abort(&app(), &serves)),
+            refused("stage, no cursor", stage(&app(), &release("r2"), &not_installed())),
+            refused("stage, the name is taken", stage(&app(), &other, &with_staged())),
+            refused(
+                "stage, only one color runs",
+                stage(&alone, &release("r2"), &serving(Color::Blue)),
+            ),
+            refused("promote, only one color runs", promote(&alone, &with_staged(), since)),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
+fn release_that_is_staged_is_not_the_one_to_go_back_to() {
+    let back = rollback(&app(), None, &with_staged()).unwrap();
+    assert_eq!(back.release, id("r0"));
+}
+
+#[test]
 fn refusals_are_told_in_their_own_words() {
     let refusal = Refusal::from(Invalid::value("a port", 0, "ports are 1 to 65535"));
     assert_eq!(refusal.to_string(), "cannot use \"0\" as a port: ports are 1 to 65535");
@@ -245,11 +300,14 @@ fn is_one_at_a_time(plan: &Plan) {
 fn is_well_formed(plan: &Plan) {
     let (to, old) = (plan.to, plan.to.other());
     let start = place(plan, |step| matches!(step, Step::Start { color, .. } if *color == to));
-    let enable = place(plan, |step| *step == Step::Enable { color: to });
+    let enable = places(plan, |step| *step == Step::Enable { color: to });
     let promote = place(plan, |step| matches!(step, Step::Promote { .. } | Step::Defer { .. }));
     let route = place(plan, |step| matches!(step, Step::Route { .. }));
     let confirm = place(plan, |step| matches!(step, Step::Confirm { color, .. } if *color == to));
-    assert!(start < enable && enable < promote && promote < route && route < confirm);
+    // What is staged is enabled already.
+    assert!(plan.verb == Verb::Promote || enable.len() == 1, "{}", readable(plan));
+    assert!(enable.iter().all(|enable| start < *enable && *enable < promote));
+    assert!(start < promote && promote < route && route < confirm);
     assert_eq!(plan.steps[route].step, Step::Route { to: Route::To(to) });
     for early in places(plan, |step| matches!(step, Step::Pin { .. } | Step::Verify { .. })) {
         assert!(early < promote);
@@ -287,12 +345,22 @@ fn is_taken_back(plan: &Plan, planned: &PlannedStep) -> bool {
     let is_alone = plan.steps.iter().all(|planned| planned.on_failure == OnFailure::Undo);
     match &planned.step {
         Step::Verify { .. }
+        | Step::Prove { .. }
         | Step::Confirm { .. }
         | Step::Bake { .. }
         | Step::Drain { .. }
         | Step::Stop { .. }
         | Step::StopCompanions { .. }
         | Step::StartCompanions { .. } => planned.undo.is_empty(),
+        Step::Stage { .. } => matches!(planned.undo.as_slice(), [Step::Unstage { .. }]),
+        // Where only one color ever runs it cannot be brought up again.
+        Step::Unstage { .. } if planned.undo.is_empty() => is_alone && plan.verb.makes_active(),
+        Step::Unstage { .. } => {
+            matches!(
+                planned.undo.as_slice(),
+                [Step::Restage { .. }] | [Step::Revive { .. }, Step::Restage { .. }]
+            )
+        }
         // One that was up, or enabled, before.
         Step::Start { color, .. } => {
             let stops = |step: &Step| matches!(step, Step::Stop { color: same, .. } if same == color);
@@ -326,12 +394,69 @@ fn is_taken_back(plan: &Plan, planned: &PlannedStep) -> bool {
             [Step::Route { .. } | Step::Hold { .. }, rest @ ..] if rest.iter().all(is_of_companions)
         ),
         Step::Hold { .. } => matches!(planned.undo.as_slice(), [Step::Route { .. }]),
-        Step::Demote { .. } | Step::Recall => false,
+        Step::Demote { .. } | Step::Recall | Step::Restage { .. } | Step::Revive { .. } => false,
     }
+}
+
+/// What holds of every plan that moves no traffic.
+fn moves_nothing(plan: &Plan) {
+    let moves = |step: &Step| {
+        use Step::{Bake, Confirm, Defer, Demote, Drain, Promote, Recall, Route};
+        matches!(
+            step,
+            Bake { .. }
+                | Confirm { .. }
+                | Defer { .. }
+                | Demote { .. }
+                | Drain { .. }
+                | Promote { .. }
+                | Recall
+                | Route { .. }
+        )
+    };
+    let of_other = |step: &Step| match step {
+        Step::Pin { color, .. }
+        | Step::Start { color, .. }
+        | Step::Stop { color, .. }
+        | Step::Enable { color }
+        | Step::Disable { color } => *color != plan.to,
+        _ => false,
+    };
+    for planned in &plan.steps {
+        for step in std::iter::once(&planned.step).chain(&planned.undo) {
+            assert!(!moves(step) && !of_other(step), "{}", line(planned));
+        }
+        let is_forward = planned.on_failure == OnFailure::Retry;
+        assert_eq!(is_forward, plan.verb == Verb::Abort, "{}", line(planned));
+    }
+    assert_ne!(plan.from, Some(plan.to));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_plan_of_what_is_staged_is_well_formed(app in hosts::any_app(), observed in hosts::observed()) {
+        let staged = stage(&app, &release("r2"), &observed);
+        prop_assert_eq!(staged.is_err(), app.strategy.is_stop_first());
+        if let Ok(plan) = &staged {
+            moves_nothing(plan);
+        }
+        if let Ok(plan) = abort(&app, &observed) {
+            moves_nothing(&plan);
+        }
+        let promoted = promote(&app, &observed, jiff::Timestamp::UNIX_EPOCH);
+        if let Ok(plan) = &promoted {
+            is_well_formed(plan);
+        }
+        for plan in [staged, promoted].into_iter().flatten() {
+            for planned in plan.steps.iter().filter(|planned| planned.on_failure == OnFailure::Undo) {
+                prop_assert!(is_taken_back(&plan, planned), "{}", line(planned));
+            }
+            let text = serde_json::to_string(&plan).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+        }
+    }
 
     #[test]
     fn every_plan_is_well_formed(app in hosts::any_app(), observed in hosts::observed(), verb in 0..3) {

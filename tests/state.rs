@@ -25,7 +25,7 @@ use bgctl::plan;
 use bgctl::state::deferred::Journal;
 use bgctl::state::releases::Releases;
 use bgctl::state::switches::Switches;
-use bgctl::state::{companions, known, pins};
+use bgctl::state::{companions, known, pins, staged};
 use bgctl::store::Store;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -319,6 +319,19 @@ fn record_that_etcd_does_not_know_of_yet() {
 }
 
 #[test]
+fn what_is_staged() {
+    let (host, name) = (Host::new(), builders::app().name);
+    assert_eq!(staged::read(&host.layout, &name).unwrap(), None);
+    let staged = builders::staged(Color::Green, "r2");
+    staged::write(&host.layout, &name, &staged).unwrap();
+    assert_eq!(staged::read(&host.layout, &name).unwrap(), Some(staged));
+    is_whole_or_refused(&host.layout.staged(&name), || staged::read(&host.layout, &name), never);
+    staged::remove(&host.layout, &name).unwrap();
+    staged::remove(&host.layout, &name).unwrap();
+    assert_eq!(staged::read(&host.layout, &name).unwrap(), None);
+}
+
+#[test]
 fn local_cursor() {
     let (host, app) = (Host::new(), builders::app());
     let store = host.store();
@@ -441,6 +454,33 @@ fn switches_that_failed_leave_the_last_ones_that_are_done_on_record() {
 }
 
 #[test]
+fn staged_releases_that_were_taken_down_leave_the_last_switch_and_the_release_before_on_record() {
+    let (host, app) = (Host::new(), builders::app());
+    let switches = journal(&host);
+    let done = switches.open_id().unwrap().unwrap();
+    switches.close().unwrap();
+    let active = ReleaseId::parse("r2").unwrap();
+    let previous = switches.previous_release(Some(&active)).unwrap();
+    assert!(previous.is_some());
+    for _ in 0..60 {
+        let observed = bgctl::model::Observed {
+            next_switch: switches.next_id().unwrap(),
+            ..builders::serving(Color::Blue)
+        };
+        let mut plan = plan::stage(&app, &builders::release("r3"), &observed).unwrap();
+        plan.steps.truncate(1);
+        switches.begin(&plan).unwrap();
+        let (_, mut log) = switches.resume(&plan.switch).unwrap();
+        log.append(Event::Started { step: 0 }).unwrap();
+        log.append(Event::Done { step: 0, note: None }).unwrap();
+        switches.close().unwrap();
+    }
+    let ids = switches.ids().unwrap();
+    assert_eq!((ids.len(), ids.last()), (51, Some(&done)));
+    assert_eq!(switches.previous_release(Some(&active)).unwrap(), previous);
+}
+
+#[test]
 fn records_of_earlier_versions_are_read() {
     let (host, app) = (Host::new(), builders::app());
     let name = &app.name;
@@ -489,7 +529,7 @@ fn state_of_version_2_is_read() {
     ] {
         fs_err::copy(old.join(file), layout.app(name).join(file)).unwrap();
     }
-    for file in ["known.json", "deferred.json"] {
+    for file in ["known.json", "deferred.json", "staged.json"] {
         fs_err::copy(tests.join("state/2").join(file), layout.app(name).join(file)).unwrap();
     }
     let [p2, p3] = ["p2", "p3"].map(|id| ReleaseId::parse(id).unwrap());
@@ -510,6 +550,10 @@ fn state_of_version_2_is_read() {
     assert_eq!(
         (deferred.expected, deferred.moves[0].release.clone()),
         (Revision(12), Some(p2))
+    );
+    assert_eq!(
+        staged::read(layout, name).unwrap(),
+        Some(builders::staged(Color::Green, "r2"))
     );
     let app = installed::app(layout, name).unwrap();
 

@@ -1,7 +1,7 @@
-//! `bgctl abort`: roll back the open switch.
+//! `bgctl abort`: roll back the open switch; or take down what is staged.
 
 use crate::model::Hinted;
-use crate::ops::abort;
+use crate::ops::abort::{self, Abort};
 use crate::ops::context::Context;
 
 use super::args;
@@ -9,10 +9,13 @@ use super::follow;
 use super::report::{Ends, Exit};
 use super::signals::Signals;
 
-/// Has the open switch rolled back by a new worker, and follows that.
+/// Has the open switch rolled back by a new worker, or what is staged taken down, and follows that.
 pub async fn run(context: &Context, verb: &args::Abort) -> Result<Exit, Ends> {
     context.require_root_on_host("abort")?;
-    let opened = abort::request(context, &verb.app).await?;
+    let opened = match abort::plan(context, &verb.app).await? {
+        Abort::Switch(opened) => opened,
+        Abort::Staged(planned) => return follow::open(context, *planned, verb.watch).await,
+    };
     let why = "the switch gets a worker that rolls it back first";
     let relaunched = Signals::hold()?.finish(abort::relaunch(&opened), why).await;
     relaunched.map_err(|error| {

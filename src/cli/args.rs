@@ -76,6 +76,8 @@ pub enum ColorWhen {
 pub enum Verb {
     Install(Install),
     Switch(Switch),
+    Stage(Stage),
+    Promote(Promote),
     Rollback(Rollback),
     Status(Status),
     Abort(Abort),
@@ -145,6 +147,51 @@ pub struct Switch {
     pub follow: bool,
 }
 
+/// Prove a new release in the idle color, and leave it there without traffic
+///
+/// Does what a switch does up to where the traffic moves: pulls and pins the image, starts it in the idle color, waits until it is
+/// healthy, and verifies it. There it stays, also after a reboot, until `bgctl promote` moves the traffic to it, `bgctl abort` takes
+/// it down, or another release takes its place; [stage] expires in the manifest says for how long it can be promoted.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  bgctl stage shop                                      the manifest's image, resolved anew
+  bgctl stage shop --image registry.example/shop:1.2.3  another image
+  bgctl stage shop --exec /opt/shop-1.2.3/bin/shop      another program")]
+pub struct Stage {
+    /// The app
+    pub app: AppName,
+    /// Image to run instead of the manifest's
+    #[arg(long, value_name = "REF", conflicts_with = "exec")]
+    pub image: Option<ImageRef>,
+    /// Program to run instead of the manifest's
+    #[arg(long, value_name = "PATH")]
+    pub exec: Option<Utf8PathBuf>,
+    /// Name of the release [default: the next number, as in r7]
+    #[arg(long, value_name = "NAME")]
+    pub release: Option<ReleaseId>,
+    /// How to follow it
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
+/// Make the release that is staged active, without dropping a request
+///
+/// Moves the traffic to exactly what was staged and verified: refused where anything of it was changed since, where it has
+/// expired, or where it is not healthy once more. Goes on as a switch does; what fails after that moves the traffic back, and the
+/// release is staged as before.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  bgctl promote shop")]
+pub struct Promote {
+    /// The app
+    pub app: AppName,
+    /// How to follow it
+    #[command(flatten)]
+    pub watch: Watch,
+}
+
 /// How to follow a switch.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Watch {
@@ -179,7 +226,7 @@ pub struct Rollback {
     pub watch: Watch,
 }
 
-/// Show the cursor, the colors, an open switch, and drift
+/// Show the cursor, the colors, what is staged, an open switch, and drift
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -194,10 +241,10 @@ pub struct Status {
     pub json: bool,
 }
 
-/// Roll back the switch that is running, or stuck
+/// Roll back the switch that is running, or stuck; with none, take down what is staged
 ///
 /// Possible until the old color is drained; from there on a switch only goes forward. Exits with 0 when all is as it was before,
-/// and with 3 when it was too late.
+/// and with 3 when it was too late. With no switch open the release that is staged is stopped, and does not come back.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:

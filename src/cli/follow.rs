@@ -108,6 +108,7 @@ fn conclude(record: &Record, outcome: Outcome) {
     let plan = &record.head.plan;
     let took = output::duration(record.took());
     match outcome {
+        Outcome::Done if !plan.verb.makes_active() => output::answer(&staged_or_not(record, &took)),
         Outcome::Done => {
             let was = match (&plan.replaces, plan.from) {
                 (Some(release), Some(color)) => format!("; before: {release} in {color}"),
@@ -123,8 +124,12 @@ fn conclude(record: &Record, outcome: Outcome) {
         }
         Outcome::RolledBack => {
             fail(record.failure(), "the switch was aborted");
+            let staged = match plan.verb {
+                Verb::Promote => format!(", and {} is staged in {} as before", plan.release, plan.to),
+                _ => String::new(),
+            };
             output::answer(&format!(
-                "rolled back after {took}: {}{}",
+                "rolled back after {took}: {}{staged}{}",
                 serving(record),
                 held(record)
             ));
@@ -139,6 +144,18 @@ fn conclude(record: &Record, outcome: Outcome) {
                 output::answer(&format!("  or roll back: bgctl abort {app}"));
             }
         }
+    }
+}
+
+/// The end of what moves no traffic.
+fn staged_or_not(record: &Record, took: &str) -> String {
+    let plan = &record.head.plan;
+    let (app, release, serving) = (&plan.app, output::bold(plan.release.as_str()), serving(record));
+    if plan.verb == Verb::Stage {
+        let color = output::in_color(Some(plan.to), plan.to.as_str());
+        format!("{app} {release} is staged in {color} after {took}; {serving}; next: bgctl promote {app}")
+    } else {
+        format!("{app} {release} is not staged any more after {took}; {serving}")
     }
 }
 

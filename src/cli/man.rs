@@ -123,7 +123,7 @@ fn sections(page: &mut Roff, help: &str) {
 /// What `--json` prints, by an example with every field.
 fn json(page: &mut Roff, verb: &str) {
     let (text, examples): (&str, &[&str]) = match verb {
-        "switch" | "rollback" | "abort" => (
+        "switch" | "stage" | "promote" | "rollback" | "abort" => (
             "With --json one object is printed when the switch has ended. The outcome is done, rolled-back or stuck, and \
              running with --detach. A step is pending, running, done, failed, undoing or undone, and may have a note. \
              Times are UTC; promote_ms and total_ms count from when the switch was opened; what is not known is null. \

@@ -9,6 +9,7 @@ mod man;
 mod migrate;
 mod output;
 mod probe;
+mod promote;
 mod pull;
 mod repair;
 mod report;
@@ -16,6 +17,7 @@ mod resume;
 mod rollback;
 mod run;
 mod signals;
+mod stage;
 mod status;
 mod steps;
 mod switch;
@@ -51,6 +53,8 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Ends> {
     match arguments.verb {
         Verb::Install(verb) => install::run(&context, &verb).await,
         Verb::Switch(verb) => Box::pin(switch::run(&context, verb)).await,
+        Verb::Stage(verb) => Box::pin(stage::run(&context, verb)).await,
+        Verb::Promote(verb) => Box::pin(promote::run(&context, &verb)).await,
         Verb::Rollback(verb) => rollback::run(&context, &verb).await,
         Verb::Status(verb) => {
             let exit = status::run(&context, &verb).await?;

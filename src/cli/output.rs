@@ -189,6 +189,12 @@ pub fn age(age: Duration) -> String {
     }
 }
 
+/// How long ago a moment was, see [`age`]; none where it is still to come.
+pub fn ago(at: jiff::Timestamp) -> String {
+    let since = jiff::Timestamp::now().duration_since(at);
+    age(Duration::try_from(since).unwrap_or_default())
+}
+
 /// Bytes for people: `12.3 MiB`.
 pub fn bytes(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;

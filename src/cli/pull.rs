@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::model::Staged;
 use crate::ops::Progress;
 use crate::runtime::docker::PullEvent;
 
@@ -35,6 +36,7 @@ impl Pulls {
     pub fn show(&mut self, progress: &Progress<'_>) {
         match progress {
             Progress::Warning(message) => output::warning(message),
+            Progress::Replaces(staged) => output::progress(&replaced(staged)),
             Progress::Pulling { image, event } => {
                 if !std::mem::replace(&mut self.is_told, true) {
                     output::progress(&format!("{} pulling {image}", output::dim("image")));
@@ -68,6 +70,15 @@ impl Pulls {
     pub fn clear(&self) {
         self.layers.values().for_each(ProgressBar::finish_and_clear);
     }
+}
+
+fn replaced(staged: &Staged) -> String {
+    let Staged { color, release, .. } = staged;
+    let age = output::ago(staged.since);
+    format!(
+        "{} staged release {release} in {color}, staged {age} ago",
+        output::dim("replaces")
+    )
 }
 
 fn layer_bar(all: &MultiProgress, layer: &str) -> ProgressBar {

@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::{
     ContainerFact, CursorFact, DeferredFact, Facts, FileFact, FileState, Pin, Repair, SwitchFact, is_own, release,
-    serving,
+    serving, staged,
 };
 use crate::model::{ActiveState, Color, Cursor, ReleaseId, ResolvedImage, Route, UnitFile};
 
@@ -64,7 +64,7 @@ impl Differences<'_> {
         });
     }
 
-    fn advise(&mut self, what: String, command: String) {
+    pub(super) fn advise(&mut self, what: String, command: String) {
         self.add(what, command, []);
     }
 
@@ -207,16 +207,20 @@ impl Differences<'_> {
         let here = self.facts.colors.get(color);
         self.container(color, &here.container);
         self.companions(color);
+        self.serves_staged(color);
         if here.unit_file == UnitFile::Masked {
             let (unit, command) = (&here.unit, format!("systemctl unmask {}", here.unit));
             // Whether it starts at boot is seen only when it is not masked any more.
-            let idle = self.is_idle(color).then_some(Repair::Disable(color));
+            let is_to_be_down = self.is_idle(color) && staged::within(self.facts, color).is_none();
+            let idle = is_to_be_down.then_some(Repair::Disable(color));
             let repairs = [Repair::Unmask(unit.clone())].into_iter().chain(idle);
             self.add(format!("{unit} is masked"), command, repairs);
         }
         if serving(self.facts) == Some(color) {
             self.pin(color);
             self.serves(color);
+        } else if let Some(fact) = staged::within(self.facts, color) {
+            self.staged(fact);
         } else {
             if here.is_up() && self.facts.keep_warm {
                 self.pin(color);
@@ -236,10 +240,11 @@ impl Differences<'_> {
                 self.advise(what, format!("docker rm --force {name}"));
             }
             // A rollback pulls it again.
-            ContainerFact::NoImage(_) if serving(self.facts) != Some(color) => {}
+            ContainerFact::NoImage(_)
+                if serving(self.facts) != Some(color) && staged::within(self.facts, color).is_none() => {}
             ContainerFact::NoImage(image) => {
-                let what =
-                    format!("{color} is to serve, and its image {image} is not on this host: a restart needs it");
+                let is_to = staged::within(self.facts, color).map_or("is to serve", |_| "is staged");
+                let what = format!("{color} {is_to}, and its image {image} is not on this host: a restart needs it");
                 let command = match image {
                     ResolvedImage::Registry { .. } => format!("docker pull {image}"),
                     ResolvedImage::Local { .. } => format!("bgctl switch {}", self.facts.app),

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 
 use crate::model::{
     ActiveState, AppName, ByColor, Cursor, Holder, HostId, Known, NotALease, OpenSwitch, ReleaseId, Replica,
-    ResolvedImage, Route, Stored, UnitFile, UnitName,
+    ResolvedImage, Route, Staged, Stored, UnitFile, UnitName,
 };
 
 /// One look at all of an app; what differs is decided from this and nothing else.
@@ -22,6 +22,8 @@ pub struct Facts {
     pub lease: Result<Option<Holder>, NotALease>,
     /// What this host did while the store was away, and the store does not know.
     pub deferred: Option<DeferredFact>,
+    /// The release that is staged.
+    pub staged: Option<StagedFact>,
     /// Where nginx sends requests; to blue where there is no route at all.
     pub route: Route,
     /// Whether there is a route.
@@ -77,6 +79,15 @@ pub struct DeferredFact {
     pub cursor: Cursor,
     /// When it was made.
     pub at: jiff::Timestamp,
+}
+
+/// A release that is staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedFact {
+    /// What is on record.
+    pub staged: Staged,
+    /// Whether it is not to be promoted any more.
+    pub has_expired: bool,
 }
 
 /// One color.

@@ -10,10 +10,13 @@
 //! 4. a color that is up, rather one that is enabled
 //! 5. a color that is enabled and can start
 //! 6. the color that the route leads to, where it can start; else none
+//!
+//! What is only staged there is not one of 4 and 5: it takes traffic when a person promotes it.
 
 mod companions;
 mod difference;
 mod facts;
+mod staged;
 
 use std::fmt;
 use std::time::Duration;
@@ -23,7 +26,7 @@ use camino::Utf8PathBuf;
 pub use self::difference::{Difference, differences};
 pub use self::facts::{
     ColorFacts, CompanionFact, ContainerFact, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin,
-    SwitchFact,
+    StagedFact, SwitchFact,
 };
 use crate::model::{Color, Cursor, ReleaseId, Replica, Route, UnitFile, UnitName, in_words};
 
@@ -55,6 +58,8 @@ pub enum Repair {
     Cursor(Option<Color>, Option<ReleaseId>),
     /// Tell the store what this host did while it was away.
     Publish,
+    /// Remove from the record that a release is staged.
+    Unstage,
     /// Do not start a color at boot.
     Disable(Color),
     /// Wait until a color has no request left.
@@ -76,7 +81,7 @@ impl Repair {
                 .any(|repair| matches!(repair, Self::MakeRoute(_) | Self::Pin(..) | Self::Start(_))),
             Self::Start(_) => failed.iter().any(|repair| matches!(repair, Self::Clear(_))),
             // Nothing is taken away as long as anything is wrong.
-            Self::Disable(_) | Self::Drain(..) | Self::Stop(_) => !failed.is_empty(),
+            Self::Unstage | Self::Disable(_) | Self::Drain(..) | Self::Stop(_) => !failed.is_empty(),
             Self::StartCompanions(color) => failed.iter().any(|repair| match repair {
                 Self::Pin(of, _) => of == color,
                 repair => matches!(repair, Self::Write | Self::StopCompanions(..)),
@@ -111,6 +116,7 @@ impl fmt::Display for Repair {
                 write!(f, "make the cursor say {}{release}", Color::or_none(*color))
             }
             Self::Publish => write!(f, "tell the store what this host did without it"),
+            Self::Unstage => write!(f, "forget what is staged"),
             Self::Disable(color) => write!(f, "disable {color} for boot"),
             Self::Drain(color, _) => write!(f, "drain {color}"),
             Self::Stop(color) => write!(f, "stop {color}"),
@@ -149,7 +155,8 @@ pub fn serving(facts: &Facts) -> Option<Color> {
     let is_enabled = |each: &Color| color(*each).unit_file == UnitFile::Enabled;
     let is_up = |each: &Color| color(*each).is_up();
     let routed = facts.route.color().filter(can_start);
-    let first = |has: &dyn Fn(&Color) -> bool| Color::BOTH.into_iter().find(has);
+    let is_staged = |each: &Color| staged::within(facts, *each).is_some();
+    let first = |has: &dyn Fn(&Color) -> bool| Color::BOTH.into_iter().find(|each| !is_staged(each) && has(each));
     routed
         .filter(is_enabled)
         .or_else(|| first(&|each| is_up(each) && is_enabled(each)))

@@ -199,6 +199,11 @@ impl Layout {
         self.app(app).join("lock")
     }
 
+    /// The release that is staged, while one is.
+    pub fn staged(&self, app: &AppName) -> Utf8PathBuf {
+        self.app(app).join("staged.json")
+    }
+
     /// What this host last knew of the cursor in etcd.
     pub fn known_cursor(&self, app: &AppName) -> Utf8PathBuf {
         self.app(app).join("known.json")

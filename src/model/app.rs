@@ -33,6 +33,8 @@ pub struct App {
     pub site: Site,
     /// How a new release takes the place of the old one.
     pub strategy: Strategy,
+    /// What becomes of a release that is staged.
+    pub stage: Stage,
     /// How long a release is watched after its promote, while the old one still runs ([`Strategy::BlueGreen`]); zero: not at all.
     pub bake: Duration,
     /// How the old color ends.
@@ -141,6 +143,13 @@ pub struct Verify {
     /// How long one may take.
     #[serde(with = "duration")]
     pub timeout: Duration,
+}
+
+/// What becomes of a release that is staged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// How long after it was proven it can be promoted, more than zero; `None`: for ever.
+    pub expires: Option<Duration>,
 }
 
 /// How the old color ends after a switch.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByColor, Release, ReleaseId, Replica, Route, Stored, SwitchId};
+use super::{ByColor, Release, ReleaseId, Replica, Route, Staged, Stored, SwitchId};
 
 /// One look at an app on its host; a plan is made from this and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Observed {
     pub releases: Vec<Release>,
     /// The release that was active before the active one, by the finished switches.
     pub previous: Option<ReleaseId>,
+    /// The release that is staged.
+    pub staged: Option<Staged>,
     /// The switch that is open.
     pub open: Option<OpenSwitch>,
     /// As whom this host moves cursors: [`HostId::id`](super::HostId::id).

@@ -112,6 +112,9 @@ impl From<Refusal> for Error {
             Refusal::NotInstalled { .. }
             | Refusal::NoCursor { .. }
             | Refusal::NothingToGoBackTo { .. }
+            | Refusal::NothingStaged { .. }
+            | Refusal::StopFirst { .. }
+            | Refusal::NotAsStaged { .. }
             | Refusal::UnknownRelease { .. }
             | Refusal::AlreadyActive { .. }
             | Refusal::OtherRuntime { .. }

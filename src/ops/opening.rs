@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::files;
 use crate::host::systemd::Systemd;
-use crate::model::{App, AppName, Color, Hinted, Lease, Observed, Release, ReleaseId, SwitchId};
+use crate::model::{App, AppName, Color, Hinted, Lease, Observed, Release, ReleaseId, Staged, SwitchId};
 use crate::plan::{Plan, Verb};
 use crate::state::releases::Releases;
 use crate::state::switches::Switches;
@@ -83,6 +83,13 @@ impl Opening {
             let message = format!("cannot roll back {name} locally: the store answers");
             return Err(Error::refused(message, format!("bgctl rollback {name}")));
         }
+        Self::begin_here(context, Locked { app, lock }).await
+    }
+
+    /// As [`Opening::begin`], for what moves neither cursor nor traffic: it needs neither the store nor the lease.
+    pub async fn begin_here(context: &Context, locked: Locked) -> Result<Self, Error> {
+        let Locked { app, lock } = locked;
+        let machine = context.machine(app.clone()).await?;
         let observed = machine.observe_locally().await?;
         Ok(Self {
             app,
@@ -119,6 +126,19 @@ impl Opening {
     /// The app.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// The machine.
+    pub(super) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// What is staged and gives way to `release`.
+    pub fn replaced(&self, release: &ReleaseId) -> Option<&Staged> {
+        self.observed
+            .staged
+            .as_ref()
+            .filter(|staged| staged.release != *release)
     }
 
     /// What the host looked like.

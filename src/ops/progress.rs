@@ -1,6 +1,6 @@
 //! What a use case tells while it is under way.
 
-use crate::model::{ImageRef, ResolvedImage};
+use crate::model::{ImageRef, ResolvedImage, Staged};
 use crate::runtime::docker::PullEvent;
 
 /// What a use case tells while it is under way.
@@ -8,6 +8,8 @@ use crate::runtime::docker::PullEvent;
 pub enum Progress<'a> {
     /// Something that an operator should know, and that stops nothing.
     Warning(&'a str),
+    /// What is about to begin takes the place of what is staged.
+    Replaces(&'a Staged),
     /// An image is pulled.
     Pulling {
         /// The image.

@@ -45,6 +45,9 @@ async fn make_plan(
     };
     let release = plan::rollback_target(app, to, observed)?;
     require_image(context, &app.name, release, progress).await?;
+    if let Some(staged) = opening.replaced(&release.id) {
+        progress(Progress::Replaces(staged));
+    }
     if let Some(warning) = program::require(app, release, observed).await? {
         progress(Progress::Warning(&warning));
     }

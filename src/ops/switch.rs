@@ -7,7 +7,7 @@ use crate::model::{
     App, AppName, Check, DockerSettings, ImageRef, Invalid, Observed, Pull, Release, ReleaseId, Resolved,
     ResolvedImage, Runtime,
 };
-use crate::plan::{self, Verb};
+use crate::plan::{self, Plan, Refusal, Verb};
 use crate::runtime::docker::Docker;
 
 use super::context::Context;
@@ -33,21 +33,38 @@ pub async fn plan(
     wanted: Wanted,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Planned, Error> {
+    plan_release(context, app, wanted, (Verb::Switch, plan::switch), progress).await
+}
+
+/// The plan for a release that is made now, as the function of its verb plans it.
+pub(super) type PlanOf = fn(&App, &Release, &Observed) -> Result<Plan, Refusal>;
+
+/// Makes a release of what is wanted and plans what becomes of it. Errors as [`plan`] does.
+pub(super) async fn plan_release(
+    context: &Context,
+    app: &AppName,
+    wanted: Wanted,
+    (verb, plan_of): (Verb, PlanOf),
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Planned, Error> {
     // Held during the pull as well: of two commands the later one must not be promoted over by the earlier one.
-    let locked = Locked::take(context, app, Verb::Switch)?;
+    let locked = Locked::take(context, app, verb)?;
     context.refuse_edited(app)?;
     let app = &locked.app;
     let env_file = app.run.env_file.as_deref().map(env_file::read).transpose()?;
     let pinned = pin(context, app, wanted.image, wanted.exec, progress).await?;
 
-    let mut opening = Opening::begin(context, locked, Verb::Switch, wanted.release.clone(), progress).await?;
+    let mut opening = Opening::begin(context, locked, verb, wanted.release.clone(), progress).await?;
     let id = wanted.release.unwrap_or_else(|| next_release(opening.observed()));
     let planned = || {
         let env_file = env_file.unwrap_or_default();
         let release = Release::new(opening.app(), id, jiff::Timestamp::now(), pinned, env_file)?;
         opening.make_room_for(context, &release)?;
-        let plan = plan::switch(opening.app(), &release, opening.observed())?;
+        let plan = plan_of(opening.app(), &release, opening.observed())?;
         opening.add_release(context, &release)?;
+        if let Some(staged) = opening.replaced(&release.id) {
+            progress(Progress::Replaces(staged));
+        }
         Ok(plan)
     };
     let plan = planned();

@@ -16,6 +16,7 @@ use crate::runtime::docker::Docker;
 use crate::state::deferred;
 use crate::state::pins;
 use crate::state::releases::Releases;
+use crate::state::staged;
 use crate::state::switches::Switches;
 
 use super::context::Context;
@@ -236,12 +237,13 @@ fn close(
     Ok(switches.close()?)
 }
 
-/// Forgets the releases that no switch on record is about, and that no color would run.
+/// Forgets the releases that no switch on record is about, that no color would run, and that are not staged.
 fn prune(context: &Context, app: &App, switches: &Switches) -> eyre::Result<()> {
     let mut keep = switches.releases()?;
     for color in Color::BOTH {
         keep.extend(pins::pinned(&context.layout, &app.name, *app.ports.get(color))?);
     }
+    keep.extend(staged::read(&context.layout, &app.name)?.map(|staged| staged.release));
     // As long as this one is open nobody puts another release on record.
     Releases::new(&context.layout, &app.name).prune(&keep)
 }

@@ -10,7 +10,8 @@
 //!   active color is not touched    | cursor back                                   | (past the point of no return)
 //! ```
 //!
-//! With the strategy `stop-first` only one color ever runs: see `stop_first`.
+//! With the strategy `stop-first` only one color ever runs: see `stop_first`. `bgctl stage` ends after the first phase, and
+//! `bgctl promote` begins with the second: see `staged`.
 
 mod companions;
 mod old;
@@ -19,6 +20,7 @@ mod refusal;
 mod retire;
 mod rollback;
 mod stage;
+mod staged;
 mod step;
 mod stop_first;
 
@@ -32,6 +34,7 @@ pub use companions::patience as companion_patience;
 pub use old::upgrade;
 pub use refusal::Refusal;
 pub use rollback::{rollback, rollback_locally, rollback_target};
+pub use staged::{abort, promote, stage};
 pub use step::{Expected, OnFailure, PlannedStep, Step};
 
 /// One attempt to make a release active: what is to be done, in order.
@@ -66,6 +69,12 @@ pub enum Verb {
     Switch,
     /// Make an earlier release active again.
     Rollback,
+    /// Prove a new release in the idle color, and leave it there without traffic.
+    Stage,
+    /// Make the release that is staged active.
+    Promote,
+    /// Take the release that is staged down.
+    Abort,
 }
 
 impl Verb {
@@ -74,6 +83,9 @@ impl Verb {
         match self {
             Self::Switch => "switch",
             Self::Rollback => "rollback",
+            Self::Stage => "stage",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
         }
     }
 
@@ -82,6 +94,17 @@ impl Verb {
         match self {
             Self::Switch => "switch",
             Self::Rollback => "roll back",
+            Self::Stage => "stage",
+            Self::Promote => "promote",
+            Self::Abort => "abort",
+        }
+    }
+
+    /// Whether a switch of this kind that is done has made its release the active one.
+    pub fn makes_active(self) -> bool {
+        match self {
+            Self::Switch | Self::Rollback | Self::Promote => true,
+            Self::Stage | Self::Abort => false,
         }
     }
 }
@@ -97,6 +120,12 @@ enum Reach {
 
 /// Plans to make `release` active. Refuses where the app has no cursor or a switch is open.
 pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan, Refusal> {
+    refuse_taken(app, release, observed)?;
+    plan(app, Verb::Switch, release, observed, Reach::Store)
+}
+
+/// Refuses where the name of `release` is another one's.
+fn refuse_taken(app: &App, release: &Release, observed: &Observed) -> Result<(), Refusal> {
     let taken = observed.release(&release.id);
     if taken.is_some_and(|known| !known.same_content(release)) {
         return Err(Refusal::ReleaseExists {
@@ -104,22 +133,13 @@ pub fn switch(app: &App, release: &Release, observed: &Observed) -> Result<Plan,
             release: release.id.clone(),
         });
     }
-    plan(app, Verb::Switch, release, observed, Reach::Store)
+    Ok(())
 }
 
 fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Reach) -> Result<Plan, Refusal> {
     let stored = installed(app, observed)?;
-    if let Some(open) = &observed.open {
-        return Err(Refusal::Busy {
-            verb: verb.phrase(),
-            app: app.name.clone(),
-            open: open.clone(),
-        });
-    }
-    // Where a hand at work or a restored store made cursor and route differ, users are where nginx sends them. Where it sends
-    // them nowhere it is blue that is staged, whatever the cursor says: see `templates/app.conf`.
-    let from = observed.route.color();
-    let to = from.map_or(Color::Blue, Color::other);
+    refuse_open(app, verb, observed)?;
+    let to = idle(observed);
     let next = Next {
         app,
         stored,
@@ -133,17 +153,40 @@ fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Re
         Strategy::BlueGreen => blue_green(&next),
         Strategy::StopFirst { hold } => stop_first::steps(&next, hold),
     });
-    Ok(Plan {
+    Ok(of(app, verb, &release.id, to, observed, steps))
+}
+
+/// The plan of these steps, which are about `release` in `to`.
+fn of(app: &App, verb: Verb, release: &ReleaseId, to: Color, observed: &Observed, steps: Vec<PlannedStep>) -> Plan {
+    let cursor = observed.cursor.as_ref().map(|stored| &stored.cursor);
+    Plan {
         app: app.name.clone(),
         switch: observed.next_switch.clone(),
         holder: format!("{}/{}", observed.host, observed.next_switch),
         verb,
-        release: release.id.clone(),
-        replaces: stored.cursor.release.clone(),
-        from,
+        release: release.clone(),
+        replaces: cursor.and_then(|cursor| cursor.release.clone()),
+        from: observed.route.color(),
         to,
         steps,
-    })
+    }
+}
+
+fn refuse_open(app: &App, verb: Verb, observed: &Observed) -> Result<(), Refusal> {
+    match &observed.open {
+        Some(open) => Err(Refusal::Busy {
+            verb: verb.phrase(),
+            app: app.name.clone(),
+            open: open.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The color that a release runs in while it is proven. Where a hand at work or a restored store made cursor and route differ, users
+/// are where nginx sends them. Where it sends them nowhere it is blue, whatever the cursor says: see `templates/app.conf`.
+fn idle(observed: &Observed) -> Color {
+    observed.route.color().map_or(Color::Blue, Color::other)
 }
 
 /// What a plan is made of.
@@ -159,23 +202,13 @@ struct Next<'a> {
     reach: Reach,
 }
 
-impl Next<'_> {
-    /// Whether there is anything to end in the other color.
-    fn has_old(&self) -> bool {
-        let old = self.observed.instances.get(self.to.other());
-        self.observed.route.color().is_some() || old.enabled || !old.state.is_down()
-    }
-}
-
 fn blue_green(next: &Next<'_>) -> Vec<PlannedStep> {
     let back = Step::Route {
         to: next.observed.route,
     };
     let mut steps = stage::steps(next.app, next.to, next.release, next.observed);
     steps.extend(promote::steps(next, back));
-    if next.has_old() {
-        steps.extend(retire::steps(next.app, next.to.other()));
-    }
+    steps.extend(retire::old(next.app, next.to.other(), next.observed));
     steps
 }
 

@@ -69,6 +69,11 @@ fn complete(step: &mut Step, app: &App, release: &Release) {
         Step::Pin { .. }
         | Step::Enable { .. }
         | Step::Disable { .. }
+        | Step::Stage { .. }
+        | Step::Restage { .. }
+        | Step::Unstage { .. }
+        | Step::Prove { .. }
+        | Step::Revive { .. }
         | Step::Promote { .. }
         | Step::Demote { .. }
         | Step::Defer { .. }

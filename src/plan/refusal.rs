@@ -33,6 +33,36 @@ pub enum Refusal {
         /// The app.
         app: AppName,
     },
+    /// No release is staged.
+    #[error("cannot {verb} {app}: no release is staged")]
+    NothingStaged {
+        /// What was to be done.
+        verb: &'static str,
+        /// The app.
+        app: AppName,
+    },
+    /// Only one color of the app ever runs.
+    #[error("cannot {verb} {app}: with strategy = \"stop-first\" only one color ever runs")]
+    StopFirst {
+        /// What was to be done.
+        verb: &'static str,
+        /// The app.
+        app: AppName,
+    },
+    /// A release is staged, and it is not to be used as it is.
+    #[error("cannot {verb} {release} of {app}: {why}")]
+    NotAsStaged {
+        /// What was to be done.
+        verb: &'static str,
+        /// The app.
+        app: AppName,
+        /// The release.
+        release: ReleaseId,
+        /// What is not as it was.
+        why: String,
+        /// What a person can do about it.
+        hint: String,
+    },
     /// The release that was asked for is not on record.
     #[error("cannot roll back {app} to {release}: there is no such release")]
     UnknownRelease {
@@ -82,6 +112,9 @@ impl Refusal {
             Self::NoCursor { app } => format!("bgctl repair {app}"),
             Self::Busy { app, .. } => format!("follow it: bgctl switch {app} --follow"),
             Self::NothingToGoBackTo { app } => format!("see what there is: bgctl status {app}"),
+            Self::NothingStaged { app, .. } => format!("stage a release first: bgctl stage {app}"),
+            Self::StopFirst { app, .. } => format!("bgctl switch {app}"),
+            Self::NotAsStaged { hint, .. } => hint.clone(),
             Self::UnknownRelease { known, .. } if known.is_empty() => return None,
             Self::UnknownRelease { known, .. } => {
                 let known: Vec<_> = known.iter().map(ReleaseId::as_str).collect();

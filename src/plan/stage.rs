@@ -2,6 +2,7 @@
 
 use crate::model::{ActiveState, App, Color, InstanceState, Observed, Release, ReleaseId};
 
+use super::staged::{self, Place};
 use super::{PlannedStep, Step};
 
 /// The steps that make `release` run in `color`, healthy and verified.
@@ -9,7 +10,8 @@ pub(super) fn steps(app: &App, color: Color, release: &Release, observed: &Obser
     let idle = observed.instances.get(color);
     let id = &release.id;
     let warm = idle.state == ActiveState::Active && idle.pinned.as_ref() == Some(id);
-    let mut steps = Vec::new();
+    let place = if warm { Place::Kept } else { Place::Taken };
+    let mut steps: Vec<_> = staged::forget(observed, place).into_iter().collect();
     if warm {
         let start = Step::Start {
             color,

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
+use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional as optional_duration, required as duration};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Color, HealthCheck, ReleaseId, Replica, Revision, Route, in_words};
+use crate::model::{Color, HealthCheck, ReleaseId, Replica, Revision, Route, Staged, in_words};
 
 /// One change to the host or the store, or one proof. Each can run twice, and holds all that it needs to know: whoever
 /// performs it makes no choices.
@@ -56,6 +56,44 @@ pub enum Step {
     Disable {
         /// Which.
         color: Color,
+    },
+    /// Put on record that a release is staged in a color, from now on.
+    Stage {
+        /// Where.
+        color: Color,
+        /// What.
+        release: ReleaseId,
+        /// How long it can be promoted; none: for ever.
+        #[serde(with = "optional_duration", default)]
+        expires: Option<Duration>,
+    },
+    /// Put on record again that a release is staged, as it was.
+    Restage {
+        /// What was on record.
+        staged: Staged,
+    },
+    /// Remove from the record that a release is staged.
+    Unstage {
+        /// Where.
+        color: Color,
+        /// What.
+        release: ReleaseId,
+    },
+    /// Prove that what a color runs, and would run after a restart, is the release that was staged there and nothing else.
+    Prove {
+        /// Which.
+        color: Color,
+        /// The release.
+        release: ReleaseId,
+        /// The sum of the template unit that it was staged with.
+        unit: Option<String>,
+    },
+    /// Start again what was staged in a color. That it does not start is no failure: what is staged and down is drift.
+    Revive {
+        /// Which.
+        color: Color,
+        /// The health check of the release that is pinned to it.
+        health: HealthCheck,
     },
     /// Move the cursor, if it is still at the revision that the plan was made on.
     Promote {
@@ -172,6 +210,11 @@ impl Step {
             Self::Verify { .. } => "verify",
             Self::Enable { .. } => "enable",
             Self::Disable { .. } => "disable",
+            Self::Stage { .. } => "stage",
+            Self::Restage { .. } => "restage",
+            Self::Unstage { .. } => "unstage",
+            Self::Prove { .. } => "prove",
+            Self::Revive { .. } => "revive",
             Self::Promote { .. } => "promote",
             Self::Demote { .. } => "demote",
             Self::Defer { .. } => "defer",
@@ -200,6 +243,11 @@ impl fmt::Display for Step {
             Self::Verify { color, .. } => write!(f, "verify {color}"),
             Self::Enable { color } => write!(f, "enable {color} for boot"),
             Self::Disable { color } => write!(f, "disable {color} for boot"),
+            Self::Stage { color, release, .. } => write!(f, "stage {release}: it stays in {color}"),
+            Self::Restage { staged } => write!(f, "stage {} in {} again", staged.release, staged.color),
+            Self::Unstage { color, release } => write!(f, "unstage {release}, which is in {color}"),
+            Self::Prove { color, release, .. } => write!(f, "prove that {color} runs {release} as it was staged"),
+            Self::Revive { color, .. } => write!(f, "start again what was staged in {color}"),
             Self::Promote { expected, to, release } => {
                 write!(
                     f,

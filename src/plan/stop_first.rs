@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use crate::model::{Color, HealthCheck, InstanceState};
 
-use super::{Next, PlannedStep, Step, promote, stage};
+use super::staged::{self, Place};
+use super::{Next, PlannedStep, Step, promote, retire, stage};
 
 /// The steps of such a switch, which holds each request for `hold` at most.
 pub(super) fn steps(next: &Next<'_>, hold: Duration) -> Vec<PlannedStep> {
@@ -27,7 +28,8 @@ pub(super) fn steps(next: &Next<'_>, hold: Duration) -> Vec<PlannedStep> {
     } = *next;
     let idle = observed.instances.get(to);
     let before = Step::Route { to: observed.route };
-    let mut steps = clear(next, idle);
+    let mut steps: Vec<_> = staged::forget(observed, Place::Ended).into_iter().collect();
+    steps.extend(clear(next, idle));
     steps.push(stage::pin(app, to, &release.id, idle, observed));
     let mut back = before.clone();
     if observed.route.color().is_some() {
@@ -42,7 +44,7 @@ pub(super) fn steps(next: &Next<'_>, hold: Duration) -> Vec<PlannedStep> {
         let reason = "requests that the old color has are finished";
         steps.push(PlannedStep::undoable(drain, [], reason));
     }
-    if next.has_old() {
+    if retire::is_there(to.other(), observed) {
         steps.extend(end(next));
     }
     steps.push(stage::start(app, to, release));

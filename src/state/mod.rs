@@ -3,6 +3,7 @@
 //! * [`releases`], [`switches`]: what is on record
 //! * [`pins`]: what runs in each color from its next start on
 //! * [`companions`]: what runs beside it
+//! * [`staged`]: what is staged
 //! * [`known`], [`deferred`]: the cursor while its store is away
 //! * [`saved`]: what a repair took out of the way
 
@@ -12,4 +13,5 @@ pub mod known;
 pub mod pins;
 pub mod releases;
 pub mod saved;
+pub mod staged;
 pub mod switches;

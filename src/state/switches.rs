@@ -16,7 +16,7 @@ use crate::host::layout::Layout;
 
 /// How many of the last switches are kept.
 const KEPT: usize = 50;
-/// How many of those before that are kept that are done: one of them made the active release active, whatever failed since.
+/// How many of those before that are kept that made a release active: one of them made the active release active, whatever failed since.
 const KEPT_DONE: usize = 10;
 
 /// The switches of an app.
@@ -166,7 +166,7 @@ impl Switches {
 
     /// The release that was active before `active`: what the last switch that was done says, if that one made `active` active.
     pub fn previous_release(&self, active: Option<&ReleaseId>) -> eyre::Result<Option<ReleaseId>> {
-        let finished = self.readable()?.find(|record| record.next() == Next::Finished);
+        let finished = self.readable()?.find(made_active);
         // A journal that is lost or damaged must not make an older switch look like the last one.
         let last = finished.filter(|record| Some(&record.head.plan.release) == active);
         Ok(last.and_then(|record| record.head.plan.replaces))
@@ -199,7 +199,7 @@ impl Switches {
     }
 
     fn prune(&self) -> eyre::Result<()> {
-        let is_done = |id: &SwitchId| self.read(id).is_ok_and(|record| record.next() == Next::Finished);
+        let is_done = |id: &SwitchId| self.read(id).is_ok_and(|record| made_active(&record));
         let mut done = 0;
         for id in self.ids()?.into_iter().skip(KEPT) {
             if done < KEPT_DONE && is_done(&id) {
@@ -227,6 +227,11 @@ impl Switches {
     fn abort(&self, id: &SwitchId) -> Utf8PathBuf {
         self.folder.join(format!("{id}.abort"))
     }
+}
+
+/// Whether a switch is done and has made its release active: what was only staged is nothing to go back to.
+fn made_active(record: &Record) -> bool {
+    record.head.plan.verb.makes_active() && record.next() == Next::Finished
 }
 
 /// The journal of the open switch, to be appended to.

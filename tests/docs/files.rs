@@ -40,6 +40,7 @@ fn known() -> BTreeSet<String> {
         layout.switch(&app, &switch),
         layout.lock(&app),
         layout.cursor(&app),
+        layout.staged(&app),
         layout.known_cursor(&app),
         layout.deferred(&app),
     ];

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bgctl::model::{
     ActiveState, App, AppName, Artifact, ByColor, Check, Color, Companion, CompanionName, Cursor, Drain, HealthCheck,
     InstanceState, Listen, Listening, Observed, Port, Program, Protocol, Release, ReleaseId, Replica, Revision, Route,
-    Run, Runtime, ServerName, Site, Stored, Strategy, SwitchId, Verify,
+    Run, Runtime, ServerName, Site, Stage, Staged, Stored, Strategy, SwitchId, Verify,
 };
 
 /// The app `shop`: no verify commands, no bake, 30 s to drain.
@@ -59,6 +59,7 @@ pub fn app() -> App {
             include: "/etc/nginx/shop.d".into(),
         },
         strategy: Strategy::BlueGreen,
+        stage: Stage::default(),
         bake: Duration::ZERO,
         drain: Drain {
             timeout: Duration::from_secs(30),
@@ -147,6 +148,7 @@ pub fn fresh() -> Observed {
         companions: ByColor::default(),
         releases: Vec::new(),
         previous: None,
+        staged: None,
         open: None,
         host: "host".to_owned(),
         next_switch: SwitchId::numbered(7),
@@ -187,6 +189,28 @@ pub fn with_previous(idle: InstanceState) -> Observed {
         releases: vec![release("r0"), release("r1")],
         previous: Some(id("r0")),
         ..serving_beside(Color::Blue, idle)
+    }
+}
+
+/// Blue serves `r1`, `r0` was active before, and `r2` is staged in green.
+pub fn with_staged() -> Observed {
+    let idle = state(ActiveState::Active, true, Some("r2"));
+    Observed {
+        releases: ["r0", "r1", "r2"].map(release).into(),
+        previous: Some(id("r0")),
+        staged: Some(staged(Color::Green, "r2")),
+        ..serving_beside(Color::Blue, idle)
+    }
+}
+
+/// What is on record of a release that is staged in a color until 14 h.
+pub fn staged(color: Color, release: &str) -> Staged {
+    Staged {
+        color,
+        release: id(release),
+        since: "2026-10-20T12:00:00Z".parse().unwrap(),
+        until: Some("2026-10-20T14:00:00Z".parse().unwrap()),
+        unit: Some("5ffae6d99bf33a8a".to_owned()),
     }
 }
 

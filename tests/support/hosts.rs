@@ -5,7 +5,7 @@ use std::time::Duration;
 use bgctl::model::{self, ActiveState, App, ByColor, Color, Cursor, InstanceState, Observed, Revision, Stored};
 use proptest::prelude::*;
 
-use crate::builders::{app, fresh, id, release};
+use crate::builders::{self, app, fresh, id, release};
 
 fn color() -> impl Strategy<Value = Option<Color>> {
     prop::sample::select(vec![None, Some(Color::Blue), Some(Color::Green)])
@@ -29,7 +29,9 @@ fn instance() -> impl Strategy<Value = InstanceState> {
 
 /// An installed app in any state, with `r0` as its previous release; what is true of it need not make sense.
 pub fn observed() -> impl Strategy<Value = Observed> {
-    (color(), color(), instance(), instance(), 1..100_i64).prop_map(|(active, route, blue, green, revision)| Observed {
+    let staged = prop::sample::select(vec![None, Some("r0"), Some("r2")]);
+    let all = (color(), color(), instance(), instance(), staged, 1..100_i64);
+    all.prop_map(|(active, route, blue, green, staged, revision)| Observed {
         cursor: Some(Stored {
             cursor: Cursor {
                 active,
@@ -42,6 +44,7 @@ pub fn observed() -> impl Strategy<Value = Observed> {
         instances: ByColor { blue, green },
         releases: ["r0", "r1", "r2"].map(release).into(),
         previous: Some(id("r0")),
+        staged: staged.map(|release| builders::staged(route.map_or(Color::Blue, Color::other), release)),
         ..fresh()
     })
 }
@@ -58,6 +61,7 @@ pub fn any_app() -> impl Strategy<Value = App> {
         |(verify, keep_warm, bake, drain, strategy)| {
             let mut app = app();
             app.strategy = strategy;
+            app.stage.expires = (drain > 45_000).then_some(Duration::from_millis(drain));
             app.verify.commands.extend(verify.then(|| "true".to_owned()));
             app.bake = Duration::from_millis(bake.saturating_sub(45_000));
             app.drain.keep_warm = keep_warm && !strategy.is_stop_first();

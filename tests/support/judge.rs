@@ -6,10 +6,10 @@ use std::rc::Rc;
 use bgctl::engine::Outcome;
 use bgctl::journal::Event;
 use bgctl::model::Color;
-use bgctl::plan::{Plan, PlannedStep, Step};
+use bgctl::plan::{Plan, PlannedStep, Step, Verb};
 
 use crate::worker::{Ran, Site, is_past_return, work};
-use crate::world::World;
+use crate::world::{World, is_alone};
 
 /// A switch, the host before it, and how the present case came about.
 pub struct Case<'a> {
@@ -37,7 +37,11 @@ impl Case<'_> {
     pub fn judge(&self, ran: &Ran) -> Outcome {
         self.judge_journal(&ran.site);
         match ran.outcome {
-            Outcome::Done => self.judge_done(&ran.site),
+            Outcome::Done => match self.plan.verb {
+                Verb::Switch | Verb::Rollback | Verb::Promote => self.judge_done(&ran.site),
+                Verb::Stage => self.judge_staged(&ran.site),
+                Verb::Abort => self.judge_taken_down(&ran.site),
+            },
             Outcome::RolledBack => self.judge_rolled_back(&ran.site),
             Outcome::Stuck => return self.mend(ran),
         }
@@ -71,6 +75,7 @@ impl Case<'_> {
             "done: the new release is pinned",
         );
         demand(*world.enabled.get(plan.to), "done: the new color is enabled");
+        demand(world.staged.is_none(), "done: nothing is staged any more");
         demand(!world.enabled.get(old), "done: the old color is not enabled");
         let wanted = plan.steps.iter().find_map(|planned| match &planned.step {
             Step::StartCompanions { replicas, .. } => Some(replicas.iter().collect::<BTreeSet<_>>()),
@@ -106,6 +111,54 @@ impl Case<'_> {
         }
     }
 
+    /// The release runs in the idle color, and all else is as it was.
+    fn judge_staged(&self, site: &Site) {
+        let (plan, world) = (self.plan, &site.world);
+        let release = Some(&plan.release);
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        let staged = world.staged.as_ref();
+        demand(
+            staged == Some(&(plan.to, plan.release.clone())),
+            "staged: it is on record",
+        );
+        demand(world.pinned.get(plan.to).as_ref() == release, "staged: it is pinned");
+        demand(*world.enabled.get(plan.to), "staged: it comes back after a reboot");
+        let runs = world.running.get(plan.to).as_ref() == release;
+        demand(
+            runs || *world.dark.get(plan.to),
+            "staged: it runs, unless it did not come back",
+        );
+        self.judge_others(site);
+    }
+
+    /// Nothing is left in the idle color, and all else is as it was.
+    fn judge_taken_down(&self, site: &Site) {
+        let (world, to) = (&site.world, self.plan.to);
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        demand(world.staged.is_none(), "taken down: nothing is on record");
+        demand(world.running.get(to).is_none(), "taken down: nothing runs");
+        demand(!world.enabled.get(to), "taken down: nothing comes back after a reboot");
+        demand(world.pinned.get(to).is_none(), "taken down: nothing is pinned");
+        self.judge_others(site);
+    }
+
+    /// Of the traffic, the cursor and the other color.
+    fn judge_others(&self, site: &Site) {
+        let (world, before, old) = (&site.world, self.before, self.plan.to.other());
+        let demand = |holds, rule| self.demand(holds, rule, site);
+        demand(world.route == before.route, "where nginx sends requests");
+        demand(world.meddled || world.cursor == before.cursor, "what the cursor says");
+        demand(
+            world.pinned.get(old) == before.pinned.get(old),
+            "what is pinned to the other color",
+        );
+        demand(
+            world.enabled.get(old) == before.enabled.get(old),
+            "whether the other color is enabled",
+        );
+        demand(self.runs_as_before(world, old), "what the other color runs");
+    }
+
     fn judge_rolled_back(&self, site: &Site) {
         let (world, before) = (&site.world, self.before);
         let demand = |holds, rule| self.demand(holds, rule, site);
@@ -128,6 +181,10 @@ impl Case<'_> {
         demand(
             others.is_empty() || others == before.companions.get(self.plan.to),
             "rolled back: no companion of the new release is left",
+        );
+        demand(
+            world.staged == before.staged || (is_alone(self.plan) && world.staged.is_none()),
+            "rolled back: what is staged",
         );
         if !world.meddled {
             demand(
@@ -156,7 +213,11 @@ impl Case<'_> {
     fn runs_as_before(&self, world: &World, color: Color) -> bool {
         let (now, then) = (world.running.get(color), self.before.running.get(color));
         let stops = |step: &Step| matches!(step, Step::Stop { color: other, .. } if *other == color);
-        let taken = color == self.plan.to && self.plan.steps.iter().any(|planned| stops(&planned.step));
+        let revives = |step: &Step| matches!(step, Step::Revive { color: other, .. } if *other == color);
+        let planned = &self.plan.steps;
+        let taken = color == self.plan.to
+            && planned.iter().any(|each| stops(&each.step))
+            && !planned.iter().any(|each| each.undo.iter().any(revives));
         let booted = world.boot > 0;
         let starts = *self.before.enabled.get(color);
         now == then

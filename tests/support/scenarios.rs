@@ -6,8 +6,8 @@ use bgctl::model::{ActiveState, App, Color, Observed, Replica, Route, Strategy};
 use bgctl::plan::{self, Plan};
 
 use crate::builders::{
-    app, companion, fresh, id, instance, release, serving, serving_beside, serving_with_companions, state,
-    with_companions, with_previous,
+    app, companion, fresh, id, instance, release, serving, serving_beside, serving_with_companions, staged, state,
+    with_companions, with_previous, with_staged,
 };
 
 /// A host before a switch, and the plan that was made for it.
@@ -27,6 +27,8 @@ pub fn all() -> Vec<Scenario> {
     all.extend(disagreements());
     all.extend(stop_first());
     all.extend(companions());
+    all.extend(stages());
+    all.extend(beside_staged());
     all
 }
 
@@ -43,6 +45,72 @@ fn rollback_to(name: &'static str, app: &App, to: Option<&str>, observed: Observ
 fn locally(name: &'static str, app: &App, observed: Observed) -> Scenario {
     let plan = plan::rollback_locally(app, None, &observed).unwrap();
     Scenario { name, observed, plan }
+}
+
+fn stage_of(name: &'static str, app: &App, release: &str, observed: Observed) -> Scenario {
+    let plan = plan::stage(app, &self::release(release), &observed).unwrap();
+    Scenario { name, observed, plan }
+}
+
+fn promote(name: &'static str, app: &App, observed: Observed) -> Scenario {
+    let now = observed.staged.as_ref().unwrap().since;
+    let plan = plan::promote(app, &observed, now).unwrap();
+    Scenario { name, observed, plan }
+}
+
+/// Each verb that a release is staged, promoted and taken down by.
+fn stages() -> Vec<Scenario> {
+    let app = app();
+    let mut careful = app.clone();
+    careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
+    careful.bake = Duration::from_secs(60);
+    careful.stage.expires = Some(Duration::from_secs(7200));
+    let used = || serving_beside(Color::Blue, state(ActiveState::Active, false, Some("r0")));
+    let mut disabled = with_staged();
+    instance(&mut disabled, Color::Green).enabled = false;
+    let mut first = fresh();
+    *instance(&mut first, Color::Blue) = state(ActiveState::Active, true, Some("r2"));
+    (first.releases, first.staged) = (vec![release("r2")], Some(staged(Color::Blue, "r2")));
+    let abort = |name, observed: Observed| {
+        let plan = plan::abort(&app, &observed).unwrap();
+        Scenario { name, observed, plan }
+    };
+    let mut down = with_staged();
+    instance(&mut down, Color::Green).state = ActiveState::Failed;
+    vec![
+        stage_of("stage", &app, "r2", serving(Color::Blue)),
+        stage_of("stage, first", &app, "r2", fresh()),
+        stage_of("stage, careful", &careful, "r2", used()),
+        stage_of("stage over what is staged", &app, "r3", with_staged()),
+        stage_of("stage what is staged again", &app, "r2", with_staged()),
+        promote("promote", &app, with_staged()),
+        promote("promote, careful", &careful, with_staged()),
+        promote("promote, first", &app, first),
+        promote("promote what does not start at boot", &app, disabled),
+        abort("abort what is staged", with_staged()),
+        abort("abort what is staged and down", down),
+    ]
+}
+
+/// A switch or a rollback while a release is staged.
+fn beside_staged() -> Vec<Scenario> {
+    let app = app();
+    let plan = plan::switch(&app, &release("r3"), &with_staged()).unwrap();
+    let over = Scenario {
+        name: "switch over what is staged",
+        observed: with_staged(),
+        plan,
+    };
+    vec![
+        over,
+        switch_to("switch to what is staged", &app, with_staged()),
+        rollback_to("rollback over what is staged", &app, None, with_staged()),
+        locally(
+            "rollback over what is staged, while the store is away",
+            &app,
+            with_staged(),
+        ),
+    ]
 }
 
 fn switches() -> Vec<Scenario> {

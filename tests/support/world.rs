@@ -24,6 +24,8 @@ pub struct World {
     pub enabled: ByColor<bool>,
     /// The companions that run in a color, each with its release; they come back after a reboot.
     pub companions: ByColor<BTreeMap<Replica, ReleaseId>>,
+    /// What is on record as staged.
+    pub staged: Option<(Color, ReleaseId)>,
     /// How often the host was booted.
     pub boot: u32,
     /// Somebody else moved the cursor.
@@ -63,9 +65,9 @@ fn violation<T>(message: impl Into<String>) -> Result<T, Violation> {
 }
 
 /// Whether a switch ends the old color before it starts the new one, or there is no old one.
-fn is_alone(plan: &Plan) -> bool {
+pub fn is_alone(plan: &Plan) -> bool {
     let retires = |planned: &PlannedStep| planned.on_failure == OnFailure::Retry;
-    !plan.steps.iter().any(retires)
+    plan.verb.makes_active() && !plan.steps.iter().any(retires)
 }
 
 impl World {
@@ -99,6 +101,7 @@ impl World {
                 blue: companions(Color::Blue),
                 green: companions(Color::Green),
             },
+            staged: observed.staged.clone().map(|staged| (staged.color, staged.release)),
             boot: 0,
             meddled: false,
             broken: None,
@@ -180,6 +183,22 @@ impl World {
             Step::Verify { color, .. } | Step::Bake { color, .. } => return self.look_at(plan, *color),
             Step::Confirm { color, .. } if serves(*color) => return self.look_at(plan, *color),
             Step::Confirm { .. } => return Ok(Err("nginx answers with another color")),
+            Step::Stage { color, release, .. } => {
+                let runs = self.running.get(*color).as_ref() == Some(release);
+                if !runs || !self.enabled.get(*color) {
+                    return violation(format!("{step} while it does not run, now and after a boot"));
+                }
+                self.staged = Some((*color, release.clone()));
+            }
+            Step::Restage { staged } => self.staged = Some((staged.color, staged.release.clone())),
+            Step::Unstage { .. } => self.staged = None,
+            Step::Prove { color, release, .. } if self.pinned.get(*color).as_ref() == Some(release) => {}
+            Step::Prove { .. } => return Ok(Err("it is not what was staged")),
+            Step::Revive { color, .. } => {
+                let pinned = self.pinned.get(*color).clone();
+                let running = of(&mut self.running, *color);
+                *running = running.take().or(pinned);
+            }
             Step::Promote { expected, to, release } | Step::Defer { expected, to, release } => {
                 return self.promote(plan, *expected, *to, release);
             }
@@ -307,6 +326,12 @@ impl World {
         let twice = names(Color::Blue).find(|name| names(Color::Green).any(|other| other == *name));
         if let Some(name) = twice.filter(|name| *name != OVERLAPPING) {
             return violation(format!("two generations of {name} run"));
+        }
+        if !plan.verb.makes_active() && self.route != before.route {
+            return violation(format!("a {} moved traffic", plan.verb.as_str()));
+        }
+        if self.staged.as_ref().is_some_and(|(color, _)| self.route.serves(*color)) {
+            return violation("what serves is on record as staged");
         }
         let Some(color) = self.route.color() else { return Ok(()) };
         let running = self.running.get(color).as_ref();

@@ -86,7 +86,9 @@ fn second_switch_and_whatever_else_would_disturb_is_told_that_one_runs() {
         second.stderr.contains("hint: ") && second.stderr.contains("--follow"),
         "{second:?}"
     );
-    app.bgctl("rollback", "").expect(5);
+    for verb in ["rollback", "stage", "promote"] {
+        app.bgctl(verb, "").expect(5);
+    }
     app.bgctl("uninstall", "--yes").expect(5);
     app.try_install().expect(5);
     let status = app.status();

@@ -57,6 +57,7 @@ mod secrets;
 mod site;
 mod sites_folder;
 mod soak;
+mod stage;
 mod state_directory;
 mod stop_first;
 mod store;

@@ -10,7 +10,7 @@ pub fn show(lines: &[Line]) {
         output::answer("no app is installed; the first: bgctl install APP.toml");
         return;
     }
-    let heading = ["APP", "ACTIVE", "RELEASE", "STATE", "SWITCH", ""]
+    let heading = ["APP", "ACTIVE", "RELEASE", "STATE", "STAGED", "SWITCH", ""]
         .map(str::to_owned)
         .to_vec();
     let rows = lines.iter().map(|line| {
@@ -19,6 +19,7 @@ pub fn show(lines: &[Line]) {
             output::in_color(line.active, Color::or_none(line.active)),
             line.release.as_ref().map_or("-".to_owned(), ToString::to_string),
             line.state.map_or("-".to_owned(), |state| state.to_string()),
+            line.staged.as_ref().map_or("-".to_owned(), ToString::to_string),
             line.open_switch
                 .as_ref()
                 .map_or("-".to_owned(), |id| format!("{id} open")),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::output;
 use crate::model::Color;
-use crate::ops::status::{ColorStatus, CompanionStatus, CursorStatus, Problem, Status};
+use crate::ops::status::{ColorStatus, CompanionStatus, CursorStatus, Problem, StagedStatus, Status};
 
 /// Shows it.
 pub fn show(status: &Status) {
@@ -38,6 +38,9 @@ pub fn show(status: &Status) {
         (true, true) => format!("nginx   {serving}, as the cursor says"),
         (true, false) => format!("nginx   {serving}, not what the cursor says"),
     });
+    if let Some(staged) = &status.staged {
+        output::answer(&format!("staged  {}", words(staged)));
+    }
     if let Some(switch) = &status.open_switch {
         let step = switch.step.as_deref().unwrap_or("not begun");
         let worker = if switch.running {
@@ -97,6 +100,17 @@ fn companion_row(color: Color, companion: &CompanionStatus) -> Vec<String> {
         companion.restarts.to_string(),
         units.join(" "),
     ]
+}
+
+fn words(staged: &StagedStatus) -> String {
+    let StagedStatus { color, release, .. } = staged;
+    let color = output::in_color(Some(*color), color.as_str());
+    let end = match (staged.until, staged.has_expired) {
+        (None, _) => String::new(),
+        (Some(until), true) => format!(", expired {} ago", output::ago(until)),
+        (Some(until), false) => format!(", until {until:.0}"),
+    };
+    format!("{release} in {color}, {} ago{end}", output::ago(staged.since))
 }
 
 fn row(status: &ColorStatus) -> Vec<String> {

@@ -24,7 +24,7 @@ use toml::Spanned;
 use super::error::Problem;
 use super::value::Time;
 use super::{ConfigError, FileError, read_text};
-use crate::model::{App, Drain, Verify};
+use crate::model::{App, Drain, Stage, Verify};
 
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,6 +62,9 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
         verify: verify(written.verify)?,
         site,
         strategy,
+        stage: Stage {
+            expires: more_than_zero(written.stage.expires, "expires")?,
+        },
         bake: written.bake.duration.map_or(Duration::ZERO, |time| time.0),
         drain: Drain {
             timeout: written.drain.timeout.map_or(DRAIN_TIMEOUT, |time| time.0),
@@ -92,12 +95,16 @@ fn verify(written: written::Verify) -> Result<Verify, Problem> {
 
 /// The time that was written for `key`, or the default; fails for zero.
 fn above_zero(written: Option<Spanned<Time>>, default: Duration, key: &str) -> Result<Duration, Problem> {
+    Ok(more_than_zero(written, key)?.unwrap_or(default))
+}
+
+/// The time that was written for `key`; fails for zero.
+fn more_than_zero(written: Option<Spanned<Time>>, key: &str) -> Result<Option<Duration>, Problem> {
     match written {
-        None => Ok(default),
         Some(time) if time.get_ref().0.is_zero() => {
             let message = format!("cannot use 0 as {key}: it must be more");
             Err(Problem::at(time.span(), message))
         }
-        Some(time) => Ok(time.get_ref().0),
+        written => Ok(written.map(|time| time.get_ref().0)),
     }
 }

@@ -1,4 +1,5 @@
 mod release;
+mod stage;
 
 use super::*;
 
@@ -66,6 +67,8 @@ max_body_size = 0
 read_timeout = "1h"
 send_timeout = "30s"
 include = "/etc/nginx/own.d/"
+[stage]
+expires = "2h"
 [bake]
 duration = "5m"
 [drain]
@@ -185,7 +188,7 @@ fn names_and_keys_refused() {
     1:8 cannot use this value: it must be a string
     2:1 cannot read this as TOML: duplicate key
     2:9 cannot use this value: it must be a table
-    2:2 cannot use the key "deploy": the keys here are name, run, companion, ports, health, verify, nginx, switch, bake, drain
+    2:2 cannot use the key "deploy": the keys here are name, run, companion, ports, health, verify, nginx, switch, stage, bake, drain
     3:1 cannot use the key "keepwarm": there is no such key, did you mean "keep_warm"?
     "#);
 }

@@ -34,6 +34,8 @@ pub(super) struct Manifest {
     #[serde(default)]
     pub(super) switch: Switch,
     #[serde(default)]
+    pub(super) stage: Stage,
+    #[serde(default)]
     pub(super) bake: Bake,
     #[serde(default)]
     pub(super) drain: Drain,
@@ -226,6 +228,12 @@ pub(super) struct NginxLocation {
 pub(super) struct Switch {
     pub(super) strategy: Option<Spanned<StrategyName>>,
     pub(super) hold: Option<Spanned<Time>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(super) struct Stage {
+    pub(super) expires: Option<Spanned<Time>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

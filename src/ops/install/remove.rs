@@ -19,7 +19,7 @@ use crate::ops::{Error, containers, leftovers};
 use crate::plan;
 use crate::proxy::nginx::{self, Nginx, old};
 use crate::runtime::docker::Docker;
-use crate::state::{self, releases::Releases};
+use crate::state::{self, releases::Releases, staged};
 use crate::store::Store;
 
 /// What an app is removed from.
@@ -93,6 +93,8 @@ impl Remove<'_> {
             self.stop(&UnitName::instance(name, *self.app.ports.get(color))).await?;
         }
         self.stop_companions().await?;
+        // It was stopped with the rest.
+        staged::remove(layout, name)?;
         // It may wait for the store, to tell it of a cursor that is about to go.
         let worker = UnitName::switch(name);
         self.disable(&worker).await?;

@@ -7,7 +7,8 @@ use camino::Utf8PathBuf;
 use procfs::process::Process;
 
 use crate::drift::{
-    ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, SwitchFact,
+    ColorFacts, ContainerFact, CursorFact, Damaged, DeferredFact, Facts, FileFact, FileState, Pin, StagedFact,
+    SwitchFact,
 };
 use crate::host::identity;
 use crate::host::systemd::UnitState;
@@ -23,6 +24,7 @@ use crate::proxy::nginx::{self, route};
 use crate::render;
 use crate::runtime::docker::Docker;
 use crate::state::known;
+use crate::state::staged;
 use crate::state::switches::Switches;
 
 use super::Machine;
@@ -59,6 +61,7 @@ impl Machine {
         let (open, record) = self.open_switch().await?.unzip();
         damaged.extend(self.damaged_journals(open.as_ref())?);
         let deferred = self.deferred_fact(&mut damaged);
+        let staged = self.staged_fact(&mut damaged);
         let look = async {
             tokio::join!(
                 self.cursor_fact(),
@@ -89,6 +92,7 @@ impl Machine {
             cursor,
             lease,
             deferred,
+            staged,
             has_route,
             route,
             nginx: nginx
@@ -155,6 +159,15 @@ impl Machine {
         let Stored { cursor, .. } = deferred.stored()?;
         let (path, at) = (journal.path().to_owned(), deferred.at);
         Some(DeferredFact { path, cursor, at })
+    }
+
+    fn staged_fact(&self, broken: &mut Vec<Damaged>) -> Option<StagedFact> {
+        let staged = staged::read(&self.layout, &self.app.name).unwrap_or_else(|error| {
+            broken.push(damaged(self.layout.staged(&self.app.name), &error));
+            None
+        })?;
+        let has_expired = staged.has_expired(jiff::Timestamp::now());
+        Some(StagedFact { staged, has_expired })
     }
 
     async fn color_facts(&self, color: Color) -> eyre::Result<(ColorFacts, UnitState, Vec<UnitState>)> {
@@ -310,7 +323,7 @@ fn file_fact(app: &AppName, change: &Change) -> Option<FileFact> {
 
 /// The release that the main process of an instance was started with: its own environment (proc(5), `/proc/PID/environ`), or
 /// that of the docker client, which is started with the same.
-fn running(state: &UnitState) -> Option<ReleaseId> {
+pub(super) fn running(state: &UnitState) -> Option<ReleaseId> {
     let process = Process::new(state.main_process?.try_into().ok()?).ok()?;
     let environment = process.environ().ok()?;
     ReleaseId::parse(environment.get(OsStr::new("BGCTL_RELEASE"))?.to_str()?).ok()

@@ -9,6 +9,7 @@ use crate::ops::instance::Instance;
 use crate::ops::program;
 use crate::proxy::nginx::route;
 use crate::runtime::docker::container_name;
+use crate::state::staged;
 
 use super::{LOG_LINES, Machine, logs};
 
@@ -105,7 +106,12 @@ impl Machine {
     async fn try_describe(&self, color: Color) -> eyre::Result<()> {
         let release = self.pinned(color)?;
         let is_active = route::require(&self.routes())?.serves(color);
-        let role = if is_active { "active" } else { "idle" };
+        let is_staged = || staged::read(&self.layout, &self.app.name);
+        let role = match is_active {
+            true => "active",
+            false if is_staged()?.is_some_and(|staged| staged.color == color) => "staged",
+            false => "idle",
+        };
         let release = release.as_ref().map_or("no release", ReleaseId::as_str);
         let text = format!("{} {color} ({role}): {release}", self.app.name);
         self.systemd.describe(&self.unit(color), &text).await

@@ -8,6 +8,7 @@ mod instances;
 mod lease;
 mod logs;
 mod repair;
+mod staged;
 mod traffic;
 mod verify;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
+use eyre::WrapErr as _;
 
 use crate::engine::{Effects, StepError};
 use crate::journal::{Baseline, Entry, Event};
@@ -33,7 +35,7 @@ use crate::proxy::nginx::hold::Hold;
 use crate::proxy::nginx::route;
 use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
-use crate::state::{known, pins};
+use crate::state::{known, pins, staged::read as staged_on_record};
 
 pub use cursor::{Published, lease_of};
 pub use facts::{Look, ask};
@@ -169,6 +171,7 @@ impl Machine {
             companions: self.companions()?,
             releases: self.releases().list()?,
             previous,
+            staged: staged_on_record(&self.layout, &self.app.name)?,
             open: switches.open()?,
             host: host_name()?,
             next_switch: switches.next_id()?,
@@ -232,6 +235,18 @@ impl Machine {
             }
             Step::Enable { color } => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Disable { color } => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
+            Step::Stage {
+                color,
+                release,
+                expires,
+            } => self.stage(*color, release, *expires).await?,
+            Step::Restage { staged } => self.restage(staged).await?,
+            Step::Unstage { .. } => self.unstage()?,
+            Step::Prove { color, release, unit } => {
+                let proven = self.prove(*color, release, unit.as_deref()).await;
+                proven.wrap_err_with(|| format!("cannot promote {color}"))?;
+            }
+            Step::Revive { color, health } => self.revive(*color, health).await?,
             Step::Promote { expected, to, release } => self.promote(plan, *expected, *to, release).await?,
             Step::Demote { expected, to, release } => self.demote(plan, *expected, *to, release.as_ref()).await?,
             Step::Defer { expected, to, release } => self.defer(plan, *expected, *to, release)?,

@@ -44,6 +44,7 @@ impl Machine {
             Repair::Route(to) => return Ok(self.route(*to).await?.into_iter().collect()),
             Repair::Cursor(active, release) => return self.set_cursor(*active, release.as_ref(), facts).await,
             Repair::Publish => return self.publish_deferred().await,
+            Repair::Unstage => self.unstage()?,
             Repair::Disable(color) => {
                 self.systemd.disable(&[&self.unit(*color)]).await?;
                 self.systemd.read_links().await?;

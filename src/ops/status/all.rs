@@ -14,6 +14,7 @@ use crate::ops::installed::{self, installed};
 use crate::ops::{Error, Progress, machine};
 use crate::proxy::nginx;
 use crate::state::known;
+use crate::state::staged;
 use crate::state::switches::Switches;
 use crate::store::Store;
 
@@ -30,6 +31,8 @@ pub struct Line {
     pub state: Option<ActiveState>,
     /// Where the route leads; whether nginx goes by it, the status of the app says.
     pub route: Option<Color>,
+    /// The release that is staged.
+    pub staged: Option<ReleaseId>,
     /// The switch that is open.
     pub open_switch: Option<SwitchId>,
     /// When this host last saw the cursor so, where the store does not answer; `None`: just now, or nothing is known.
@@ -80,12 +83,15 @@ pub async fn all(context: &Context, progress: &mut dyn FnMut(Progress<'_>)) -> R
             note = Some(format!("the route leads to {led}"));
         }
         let open_switch = Switches::new(layout, &app).open_id()?;
+        // One that is damaged the status of the app names.
+        let staged = staged::read(layout, &app).ok().flatten().map(|staged| staged.release);
         lines.push(Line {
             app,
             active: cursor.active,
             release: cursor.release,
             state,
             route,
+            staged,
             open_switch,
             as_of,
             note,

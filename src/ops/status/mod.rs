@@ -6,4 +6,4 @@ mod one;
 
 pub use all::{Line, all};
 pub use companions::{CompanionStatus, ReplicaStatus};
-pub use one::{ColorStatus, CursorStatus, LeaseStatus, Problem, Status, SwitchStatus, one};
+pub use one::{ColorStatus, CursorStatus, LeaseStatus, Problem, StagedStatus, Status, SwitchStatus, one};

@@ -5,12 +5,12 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, SwitchFact};
+use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, StagedFact, SwitchFact};
 use crate::host::systemd::UnitState;
 use crate::journal::StepState;
 use crate::model::{
     ActiveState, App, AppName, Color, Cursor, Known, Lease, Port, ReleaseId, Revision, Route, Runtime, Settings,
-    SwitchId, UnitFile,
+    Staged, SwitchId, UnitFile,
 };
 use crate::ops::Error;
 use crate::ops::context::Context;
@@ -44,6 +44,8 @@ pub struct Status {
     pub agrees: bool,
     /// Both colors.
     pub colors: Vec<ColorStatus>,
+    /// The release that is staged.
+    pub staged: Option<StagedStatus>,
     /// The switch that is open.
     pub open_switch: Option<SwitchStatus>,
     /// What is not as it should be.
@@ -93,7 +95,7 @@ pub struct LeaseStatus {
 pub struct ColorStatus {
     /// Which.
     pub color: Color,
-    /// `active` or `idle`.
+    /// `active`, `staged` or `idle`.
     pub role: &'static str,
     /// Its port.
     pub port: Port,
@@ -117,6 +119,21 @@ pub struct ColorStatus {
     pub memory_bytes: Option<u64>,
     /// Its companions: those that are to run, and those that do.
     pub companions: Vec<CompanionStatus>,
+}
+
+/// A release that is staged.
+#[derive(Debug, Serialize)]
+pub struct StagedStatus {
+    /// Where it runs.
+    pub color: Color,
+    /// Which.
+    pub release: ReleaseId,
+    /// Since when it is proven.
+    pub since: jiff::Timestamp,
+    /// From when on it is not promoted any more; `None`: never.
+    pub until: Option<jiff::Timestamp>,
+    /// Whether that has come.
+    pub has_expired: bool,
 }
 
 /// The switch that is open.
@@ -158,7 +175,8 @@ pub async fn one(context: &Context, name: &AppName) -> Result<Status, Error> {
     let mut colors = Vec::new();
     for color in Color::BOTH {
         let seen = (facts.colors.get(color), look.units.get(color));
-        let mut status = gather_color(&app, settings, seen, color, active).await;
+        let mut status = gather_color(&app, settings, seen, color).await;
+        status.role = role(facts, color, active);
         let companions = seen.0.companions.iter().zip(look.companions.get(color));
         status.companions = companions::gather(companions, active == Some(color));
         colors.push(status);
@@ -174,6 +192,7 @@ pub async fn one(context: &Context, name: &AppName) -> Result<Status, Error> {
         serving,
         held: route == Route::Held,
         colors,
+        staged: facts.staged.as_ref().map(staged),
         open_switch: open_switch(&look),
         warnings: visitors::warnings(&app, settings, layout, machine.systemd()).await,
         problems: problems
@@ -206,12 +225,39 @@ fn lease(facts: &Facts) -> Option<LeaseStatus> {
     })
 }
 
+fn staged(fact: &StagedFact) -> StagedStatus {
+    let Staged {
+        color,
+        release,
+        since,
+        until,
+        unit: _,
+    } = fact.staged.clone();
+    StagedStatus {
+        color,
+        release,
+        since,
+        until,
+        has_expired: fact.has_expired,
+    }
+}
+
+fn role(facts: &Facts, color: Color, active: Option<Color>) -> &'static str {
+    let is_staged = || facts.staged.as_ref().is_some_and(|fact| fact.staged.color == color);
+    if active == Some(color) {
+        "active"
+    } else if is_staged() {
+        "staged"
+    } else {
+        "idle"
+    }
+}
+
 async fn gather_color(
     app: &App,
     settings: &Settings,
     (facts, state): (&ColorFacts, &UnitState),
     color: Color,
-    active: Option<Color>,
 ) -> ColorStatus {
     let port = *app.ports.get(color);
     let is_up = state.active == ActiveState::Active;
@@ -224,7 +270,7 @@ async fn gather_color(
     };
     ColorStatus {
         color,
-        role: if active == Some(color) { "active" } else { "idle" },
+        role: "idle",
         port,
         unit: facts.unit.to_string(),
         state: state.active,

@@ -50,6 +50,15 @@ impl Docker {
         }
     }
 
+    /// Whether a container was made of an image, as that is on this host now. Errors where the engine cannot tell.
+    pub async fn runs_image(&self, container: &str, image: &ResolvedImage) -> eyre::Result<bool> {
+        let found = self.engine.inspect_container(container, None).await;
+        let found = found.wrap_err_with(|| format!("cannot look at container {container}"))?;
+        let there = self.inspect(&image.to_string()).await?.and_then(|image| image.id);
+        let there = there.ok_or_else(|| eyre::eyre!("cannot find image {image}: it is not on this host any more"))?;
+        Ok(found.image == Some(there))
+    }
+
     /// Runs the `HEALTHCHECK` of a container in it, as the engine would. Errors with what it printed where it does not exit with 0.
     pub async fn check(&self, container: &Container) -> Result<(), String> {
         let Some(command) = &container.check else {

@@ -8,6 +8,7 @@ fn json_is_as_documented() {
         release: Some(ReleaseId::parse("r7").unwrap()),
         state: Some(ActiveState::Active),
         route: Some(Color::Blue),
+        staged: None,
         open_switch: Some(SwitchId::numbered(8)),
         as_of: None,
         note: None,

@@ -6,28 +6,29 @@ fn release(name: &str) -> ReleaseId {
     ReleaseId::parse(name).unwrap()
 }
 
-fn color(color: Color, port: u16, active: Color) -> ColorStatus {
+fn color(color: Color, port: u16, role: &'static str) -> ColorStatus {
     let app = AppName::parse("shop").unwrap();
     let port = Port::new(port).unwrap();
-    let is_up = color == active;
+    let is_active = role == "active";
+    let since = if is_active {
+        "2026-11-23T14:00:00Z"
+    } else {
+        "2026-11-23T15:00:00Z"
+    };
     ColorStatus {
         color,
-        role: if is_up { "active" } else { "idle" },
+        role,
         port,
         unit: UnitName::instance(&app, port).to_string(),
-        state: if is_up {
-            ActiveState::Active
-        } else {
-            ActiveState::Inactive
-        },
-        enabled: is_up,
-        release: Some(release(if is_up { "r7" } else { "r8" })),
-        since: is_up.then(|| "2026-11-23T14:00:00Z".parse().unwrap()),
+        state: ActiveState::Active,
+        enabled: true,
+        release: Some(release(if is_active { "r7" } else { "r8" })),
+        since: Some(since.parse().unwrap()),
         restarts: 0,
-        health: is_up.then(|| "healthy".to_owned()),
-        healthy: is_up.then_some(true),
-        memory_bytes: is_up.then_some(12_582_912),
-        companions: is_up.then(companion).into_iter().collect(),
+        health: Some("healthy".to_owned()),
+        healthy: Some(true),
+        memory_bytes: Some(12_582_912),
+        companions: is_active.then(companion).into_iter().collect(),
     }
 }
 
@@ -69,8 +70,8 @@ fn json_is_as_documented() {
         }),
         lease: Some(LeaseStatus {
             lease: Lease {
-                by: "host1/0008".to_owned(),
-                verb: "switch".to_owned(),
+                by: "host1/0009".to_owned(),
+                verb: "promote".to_owned(),
                 release: Some(release("r8")),
                 since: "2026-11-23T14:00:00Z".parse().unwrap(),
             },
@@ -80,14 +81,18 @@ fn json_is_as_documented() {
         nginx_answers: true,
         held: false,
         agrees: true,
-        colors: vec![
-            color(Color::Blue, 9001, Color::Blue),
-            color(Color::Green, 9002, Color::Blue),
-        ],
-        open_switch: Some(SwitchStatus {
-            switch: SwitchId::numbered(8),
+        colors: vec![color(Color::Blue, 9001, "active"), color(Color::Green, 9002, "staged")],
+        staged: Some(StagedStatus {
+            color: Color::Green,
             release: release("r8"),
-            step: Some("start green and wait until it is healthy".to_owned()),
+            since: "2026-11-23T15:00:02Z".parse().unwrap(),
+            until: Some("2026-11-23T17:00:02Z".parse().unwrap()),
+            has_expired: false,
+        }),
+        open_switch: Some(SwitchStatus {
+            switch: SwitchId::numbered(9),
+            release: release("r8"),
+            step: Some("prove that green runs r8 as it was staged".to_owned()),
             running: true,
         }),
         problems: vec![Problem {
