@@ -138,6 +138,21 @@ fn of(facts: &mut Facts, color: Color) -> &mut ColorFacts {
     }
 }
 
+fn start(facts: &mut Facts, color: Color) -> Result<(), String> {
+    let here = of(facts, color);
+    let Pin::Release(pinned) = here.pinned.clone() else {
+        return Err("nothing is pinned".to_owned());
+    };
+    if here.unit_file == UnitFile::Masked {
+        return Err("it is masked".to_owned());
+    }
+    let is_alone = facts.colors.get(color.other()).state.is_down();
+    assert!(is_alone || !facts.stop_first, "both colors run");
+    let here = of(facts, color);
+    (here.state, here.running) = (ActiveState::Active, Some(pinned));
+    Ok(())
+}
+
 /// Does to the facts what a repair does to a host. Fails with what would hurt users, or could not be done.
 fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
     let up = |facts: &Facts, color: Color| facts.colors.get(color).is_up();
@@ -190,19 +205,7 @@ fn perform(facts: &mut Facts, repair: &Repair) -> Result<(), String> {
             let here = of(facts, *color);
             here.pinned = release.clone().map_or(Pin::Nothing, Pin::Release);
         }
-        Repair::Start(color) => {
-            let here = of(facts, *color);
-            let Pin::Release(pinned) = here.pinned.clone() else {
-                return Err("nothing is pinned".to_owned());
-            };
-            if here.unit_file == UnitFile::Masked {
-                return Err("it is masked".to_owned());
-            }
-            let is_alone = facts.colors.get(color.other()).state.is_down();
-            assert!(is_alone || !facts.stop_first, "both colors run");
-            let here = of(facts, *color);
-            (here.state, here.running) = (ActiveState::Active, Some(pinned));
-        }
+        Repair::Start(color) => start(facts, *color)?,
         Repair::Enable(color) => of(facts, *color).unit_file = UnitFile::Enabled,
         Repair::Route(to) => {
             let is_up = |route: Route| route.color().is_some_and(|color| up(facts, color));
