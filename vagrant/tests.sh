@@ -25,7 +25,7 @@ sum_up() {
 
 # Where distributions differ: in systemd, Docker, nginx, etcd and cgroups.
 differ='install:: switch:: program:: docker:: rollback:: abort:: repair:: uninstall:: follow:: reload:: state_directory:: sites_folder::
-    crash::switch_goes_on_after_a_power_cut'
+    stage:: companions:: stop_first:: crash::switch_goes_on_after_a'
 
 run_tests() {
     case ${1:-} in

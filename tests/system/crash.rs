@@ -121,3 +121,27 @@ fn switch_goes_on_after_a_power_cut_at_any_moment() {
         app.is_served_by(release, "green");
     }
 }
+
+/// The kernel and its boot id stay, and everything else is started anew (systemd-soft-reboot.service(8)); systemd 254 and newer.
+#[test]
+fn switch_goes_on_after_a_soft_reboot() {
+    let host = Host::boot("soft-reboot");
+    if host.systemd_version() < 256 {
+        eprintln!("this systemd cannot, or does not count them");
+        return;
+    }
+    host.use_local_store();
+    let app = App::program(&host, "soft", 9100).install();
+    app.switch("v1");
+    let app = app.set("bake.duration", "8s").install();
+    app.bgctl("switch", "--release v2 --detach").expect(0);
+    app.wait_for_step("bake");
+    host.run("systemctl soft-reboot");
+    host.wait_until("systemctl show -P SoftRebootsCount | grep -qx 1");
+    app.wait_until_closed();
+    app.is_served_by("v2", "green");
+    assert_eq!(workers(&app), 2);
+    let starts = |event: &&serde_json::Value| event["event"] == "started" && event["step"] == 1;
+    let starts = app.journal().iter().filter(starts).count();
+    assert_eq!(starts, 2, "what ran was taken away, and started again");
+}

@@ -22,8 +22,8 @@ pub fn documented(with_etcd: bool) -> Vec<(String, String)> {
                 mode.trim_start_matches('0').to_owned(),
             )
         });
-    // Of a repair there is nothing to see on a host that needs none.
-    rows.filter(|(path, mode)| !mode.is_empty() && path != "/etc/bgctl/saved")
+    // Of a repair there is nothing to see on a host that needs none, and requests are held for a moment only.
+    rows.filter(|(path, mode)| !mode.is_empty() && path != "/etc/bgctl/saved" && !path.ends_with("/hold.sock"))
         .collect()
 }
 
@@ -35,13 +35,16 @@ fn generic(path: &str, app: &str) -> String {
         let name = word.trim_end_matches(['/', '.']);
         let is_id = name.len() == 4 && name.bytes().all(|byte| byte.is_ascii_digit());
         generic += &match name {
-            "p1" | "p2" => word.replace(name, "RELEASE"),
-            "blue" | "green" | "none" => word.replace(name, "ROUTE"),
+            "p1" | "p2" | "p3" => word.replace(name, "RELEASE"),
+            "blue" | "green" | "none" | "held" => word.replace(name, "ROUTE"),
+            "worker@green-1" => word.replace(name, "NAME@COLOR-NUMBER"),
             _ if is_id => word.replace(name, id),
             _ => word.to_owned(),
         };
     }
-    generic.replace(app, "APP")
+    generic
+        .replace(&format!("{app}_worker"), "APP_NAME")
+        .replace(app, "APP")
 }
 
 /// Every file and folder of an app; links have no mode.
@@ -50,7 +53,8 @@ fn found(host: &Host, app: &App<'_>) -> Vec<(String, String)> {
     let list = host.succeed(&format!(
         "find /var/lib/bgctl /var/lib/bgctl-routes -maxdepth 0 -printf '%p %m %U:%G\\n'; \
          find /var/lib/bgctl/{name} /var/lib/bgctl-routes/{name} /etc/bgctl/apps/{name}.toml \
-         /etc/systemd/system/{name}@.service /etc/systemd/system/bgctl-switch@.service \
+         /etc/systemd/system/{name}@.service /etc/systemd/system/{name}_*@.service \
+         /etc/systemd/system/bgctl-switch@.service \
          /etc/nginx/sites-enabled/00-bgctl.conf /etc/nginx/sites-enabled/{name}.conf ! -type l -printf '%p %m %U:%G\\n'"
     ));
     let lines = list.lines().map(|line| {
@@ -62,12 +66,24 @@ fn found(host: &Host, app: &App<'_>) -> Vec<(String, String)> {
     lines.collect()
 }
 
+/// The app and its worker.
+const PAIR: &str = "#!/bin/sh\ntest \"$1\" = work && exec sleep infinity\nexec /opt/demo/bdd-assistant\n";
+
 #[test]
 fn no_umask_changes_who_may_read_what() {
     let host = Host::with_programs();
     let documented = documented(false);
     for (name, port, umask) in [("tight", 9192, "0777"), ("loose", 9194, "0000")] {
-        let app = App::program(&host, name, port);
+        host.copy_in("/opt/demo/pair", PAIR);
+        host.succeed("chmod 755 /opt/demo/pair");
+        let worker = [("name", "worker".into()), ("args", vec!["work"].into())];
+        let worker: toml::Table = worker
+            .map(|(key, value): (&str, toml::Value)| (key.to_owned(), value))
+            .into_iter()
+            .collect();
+        let app = App::program(&host, name, port)
+            .set("run.exec", "/opt/demo/pair")
+            .set("companion", vec![toml::Value::Table(worker)]);
         app.write_manifest();
         let worker = format!("/etc/systemd/system/bgctl-switch@{name}.service.d/umask.conf");
         host.copy_in(&worker, &format!("[Service]\nUMask={umask}\n"));
@@ -78,6 +94,7 @@ fn no_umask_changes_who_may_read_what() {
             host.succeed(&format!("umask {umask}; bgctl switch {name} --release {release}"));
         }
         app.is_served_by("p2", "green");
+        host.succeed(&format!("umask {umask}; bgctl stage {name} --release p3"));
         let mut found = found(&host, &app);
         found.sort();
         found.dedup();

@@ -95,10 +95,10 @@ fn no_request_fails_while_one_release_takes_the_place_of_another() {
 #[test]
 fn what_waits_for_too_long_is_answered_and_the_switch_goes_on() {
     let host = Host::with_programs();
-    let app = program(&host, "short", 9912, "1s").install();
+    let app = program(&host, "brief", 9912, "1s").install();
     assert_eq!(app.get("/").body, "No release of this app is active yet.\n");
     app.switch("p1");
-    let switch = host.spawn(&format!("bgctl switch short {} --json", app.release("late2")));
+    let switch = host.spawn(&format!("bgctl switch brief {} --json", app.release("late2")));
     app.wait_for_step("start green");
     let answers = http::at_once(
         8,
