@@ -90,6 +90,7 @@ fn switch_goes_on_after_a_power_cut_at_any_moment() {
     for (port, name) in [(9100, "start"), (9102, "bake")] {
         App::docker(&host, name, port)
             .set("bake.duration", if name == "bake" { "8s" } else { "2s" })
+            .set("health.deadline", "60s")
             .install()
             .switch("v1");
     }

@@ -249,6 +249,8 @@ impl<'h> Bench<'h> {
             .zip(STEPS)
             .map(|(port, step)| {
                 let app = app(host, step, port).set("bake.duration", "500ms");
+                // All of them start at the same time, and no machine is too slow for that.
+                let app = app.set("health.deadline", "60s");
                 app.set("verify.commands", vec!["true"]).install()
             })
             .collect();
