@@ -83,13 +83,17 @@ impl Opening {
             let message = format!("cannot roll back {name} locally: the store answers");
             return Err(Error::refused(message, format!("bgctl rollback {name}")));
         }
-        Self::begin_here(context, Locked { app, lock }).await
+        Self::here(app, machine, lock).await
     }
 
     /// As [`Opening::begin`], for what moves neither cursor nor traffic: it needs neither the store nor the lease.
     pub async fn begin_here(context: &Context, locked: Locked) -> Result<Self, Error> {
         let Locked { app, lock } = locked;
         let machine = context.machine(app.clone()).await?;
+        Self::here(app, machine, lock).await
+    }
+
+    async fn here(app: App, machine: Machine, lock: files::Lock) -> Result<Self, Error> {
         let observed = machine.observe_locally().await?;
         Ok(Self {
             app,
@@ -111,9 +115,14 @@ impl Opening {
         }
     }
 
-    /// This, with its plan; if there is none, or no way back from it, the lease is released.
+    /// This, with its plan; if there is none, or it stops what could not be started again, the lease is released.
     pub async fn planned(self, plan: Result<Plan, Error>) -> Result<Planned, Error> {
-        let plan = plan.and_then(|plan| program::require_way_back(&self.app, &self.observed).map(|()| plan));
+        let plan = plan.and_then(|plan| {
+            if plan.hold().is_some() {
+                program::require_way_back(&self.app, &self.observed)?;
+            }
+            Ok(plan)
+        });
         match plan {
             Ok(plan) => Ok(Planned { opening: self, plan }),
             Err(error) => {

@@ -52,11 +52,10 @@ fn runs_still(release: &Release, observed: &Observed) -> bool {
     })
 }
 
-/// Errors where a switch would stop the color that serves, and could not start it again: its program is gone, or was changed and that
-/// is to be refused.
+/// Errors where the color that serves could not be started again after it was stopped: its program is gone, or was changed and that is
+/// to be refused.
 pub fn require_way_back(app: &App, observed: &Observed) -> Result<(), Error> {
-    let serves = observed.route.color().filter(|_| app.strategy.is_stop_first());
-    let instance = serves.map(|color| observed.instances.get(color));
+    let instance = observed.route.color().map(|color| observed.instances.get(color));
     let pinned = instance
         .filter(|instance| !instance.state.is_down())
         .and_then(|instance| instance.pinned.as_ref());

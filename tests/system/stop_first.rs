@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::host::Host;
 use crate::http::{self, Body, all_are};
 use crate::load::{Load, releases};
@@ -93,7 +93,7 @@ fn no_request_fails_while_one_release_takes_the_place_of_another() {
 }
 
 #[test]
-fn what_waits_for_too_long_is_answered_and_the_switch_goes_on() {
+fn requests_that_wait_for_too_long_are_answered_and_the_switch_goes_on() {
     let host = Host::with_programs();
     let app = program(&host, "brief", 9912, "1s").install();
     assert_eq!(app.get("/").body, "No release of this app is active yet.\n");
@@ -203,4 +203,23 @@ fn after_a_power_cut_the_switch_ends_and_both_never_ran() {
     };
     cut("late2", "start green");
     cut("sick3", "undo: start green");
+}
+
+#[test]
+fn release_that_could_not_be_started_again_is_not_stopped_and_what_is_staged_is_taken_down() {
+    let host = Host::with_programs();
+    let path = "/opt/demo/overwritten";
+    host.succeed(&format!("cp {} {path}", app::PROGRAM));
+    let app = App::program(&host, "brittle", 9926).set("run.exec", path).install();
+    app.switch("p1");
+    app.bgctl("stage", "--release p2").expect(0);
+    let app = app.set("switch.strategy", "stop-first").install();
+    host.succeed(&format!(
+        "cp {path} {path}.new && echo >>{path}.new && mv {path}.new {path}"
+    ));
+    let refused = app.try_switch("p3").expect(3);
+    assert!(refused.error().contains("it could not be started again"), "{refused:?}");
+    // That stops nothing that serves.
+    app.bgctl("abort", "").expect(0);
+    app.is_served_by("p1", "blue");
 }
