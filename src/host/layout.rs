@@ -159,9 +159,7 @@ impl Layout {
 
     /// The environment file of a companion's replica in a color, see [`crate::state::companions`]. Mode 0600.
     pub fn companion_env(&self, app: &AppName, color: Color, replica: &Replica) -> Utf8PathBuf {
-        let Replica { companion, number } = replica;
-        self.companions_dir(app)
-            .join(format!("{companion}@{color}-{number}.env"))
+        self.companions_dir(app).join(format!("{}.env", replica.named(color)))
     }
 
     /// The folder of release records. Mode 0700.

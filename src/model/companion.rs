@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
 use super::name::name;
+use super::{Color, Invalid};
 
 name!(
     /// The name of a companion: 1 to 20 of a-z, 0-9 and -, from a letter to a letter or digit. It is part of the names of units and
@@ -77,6 +77,17 @@ impl Replica {
     /// All replicas of `companions`.
     pub fn of(companions: &[Companion]) -> Vec<Self> {
         companions.iter().flat_map(Companion::all).collect()
+    }
+
+    /// What it is called in a color, as in the names of its unit and its file: `NAME@COLOR-NUMBER`.
+    pub fn named(&self, color: Color) -> String {
+        format!("{}@{color}-{}", self.companion, self.number)
+    }
+
+    /// Reads what [`Replica::named`] writes; `None` where that is no replica's in `color`.
+    pub fn parse_named(text: &str, color: Color) -> Option<Self> {
+        let (companion, instance) = text.split_once('@')?;
+        Self::parse(companion, instance.strip_prefix(color.as_str())?.strip_prefix('-')?)
     }
 
     /// Reads `NAME` and `NUMBER`; `None` where they are no replica's.

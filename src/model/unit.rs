@@ -23,16 +23,13 @@ impl UnitName {
 
     /// A companion's replica in a color: `APP_NAME@COLOR-NUMBER.service`.
     pub fn companion(app: &AppName, color: Color, replica: &Replica) -> Self {
-        let Replica { companion, number } = replica;
-        Self(format!("{app}_{companion}@{color}-{number}.service"))
+        Self(format!("{app}_{}.service", replica.named(color)))
     }
 
     /// The replica of `app` in `color` whose unit it is; `None` where it is none.
     pub fn as_companion(&self, app: &AppName, color: Color) -> Option<Replica> {
-        let rest = self.0.strip_prefix(app.as_str())?.strip_prefix('_')?;
-        let (companion, instance) = rest.strip_suffix(".service")?.split_once('@')?;
-        let number = instance.strip_prefix(color.as_str())?.strip_prefix('-')?;
-        Replica::parse(companion, number)
+        let named = self.0.strip_prefix(app.as_str())?.strip_prefix('_')?;
+        Replica::parse_named(named.strip_suffix(".service")?, color)
     }
 
     /// The template that the replicas of a companion come from: `APP_NAME@.service`.

@@ -15,7 +15,8 @@ const VERSION: u32 = 2;
 pub fn list(layout: &Layout, app: &AppName) -> eyre::Result<ByColor<Vec<Replica>>> {
     let names = files::names_in(&layout.companions_dir(app))?;
     let of = |color: Color| {
-        let mut replicas: Vec<_> = names.iter().filter_map(|name| parse(name, color)).collect();
+        let stems = names.iter().filter_map(|name| name.strip_suffix(".env"));
+        let mut replicas: Vec<_> = stems.filter_map(|stem| Replica::parse_named(stem, color)).collect();
         replicas.sort();
         replicas
     };
@@ -23,12 +24,6 @@ pub fn list(layout: &Layout, app: &AppName) -> eyre::Result<ByColor<Vec<Replica>
         blue: of(Color::Blue),
         green: of(Color::Green),
     })
-}
-
-fn parse(file: &str, color: Color) -> Option<Replica> {
-    let (companion, instance) = file.strip_suffix(".env")?.split_once('@')?;
-    let number = instance.strip_prefix(color.as_str())?.strip_prefix('-')?;
-    Replica::parse(companion, number)
 }
 
 /// The release that a replica runs from its next start on; `None` where it has no file. Errors with [`StateError::Damaged`] where that

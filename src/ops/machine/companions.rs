@@ -6,9 +6,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use crate::drift::{CompanionFact, Pin};
 use crate::host::systemd::{self, UnitState};
-use crate::model::{
-    ActiveState, ByColor, Color, Hinted, Release, ReleaseId, Replica, Runtime, StateError, UnitName, in_words,
-};
+use crate::model::{ActiveState, ByColor, Color, Release, ReleaseId, Replica, Runtime, StateError, UnitName, in_words};
 use crate::ops::program;
 use crate::plan;
 use crate::runtime::docker::{Docker, companion_container};
@@ -66,13 +64,8 @@ impl Machine {
         timeout: Duration,
     ) -> eyre::Result<Option<Replica>> {
         let unit = self.companion(color, replica);
-        self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;
-        let was_killed = self.systemd.state(&unit).await?.was_killed_to_stop();
-        self.systemd.reset_failed(&unit).await?;
-        if let Runtime::Docker(_) = self.app.run.runtime {
-            let name = companion_container(&self.app.name, color, replica);
-            self.require_gone(&unit, &name).await?;
-        }
+        let container = companion_container(&self.app.name, color, replica);
+        let was_killed = self.stop_unit(&unit, &container, timeout).await?;
         companions::remove(&self.layout, &self.app.name, color, replica)?;
         Ok(was_killed.then(|| replica.clone()))
     }
@@ -251,22 +244,4 @@ fn is_down(state: &UnitState, first: &UnitState) -> Option<String> {
         return Some(format!("it is {}{}", state.active, failure()));
     }
     (state.invocation != first.invocation).then(|| format!("systemd restarted it{}", failure()))
-}
-
-impl Machine {
-    /// The unit is only the client of the engine: a container whose process does not end outlives it. One that ended and could not
-    /// be removed by the unit is removed. Where no engine answers nothing is known: the worker tidies up when it answers again.
-    pub(super) async fn require_gone(&self, unit: &UnitName, container: &str) -> eyre::Result<()> {
-        let Ok(docker) = Docker::connect(&self.settings.docker.socket).await else {
-            return Ok(());
-        };
-        if !docker.remove_stopped(container).await? {
-            return Ok(());
-        }
-        let message = format!("cannot stop {unit}: its container {container} still runs");
-        let hint = format!(
-            "`docker kill {container}` ends it; where it does not, `docker top {container}` tells what does not end"
-        );
-        Err(Hinted::new(message, hint).into())
-    }
 }

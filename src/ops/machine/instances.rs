@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::engine::Effects as _;
 use crate::host::systemd;
-use crate::model::{ActiveState, Color, HealthCheck, Hinted, InstanceState, ReleaseId, Runtime};
+use crate::model::{ActiveState, Color, HealthCheck, Hinted, InstanceState, ReleaseId, Runtime, UnitName};
 use crate::ops::instance::Instance;
 use crate::ops::program;
 use crate::proxy::nginx::route;
-use crate::runtime::docker::container_name;
+use crate::runtime::docker::{Docker, container_name};
 use crate::state::staged;
 
 use super::{LOG_LINES, Machine, logs};
@@ -123,12 +123,34 @@ impl Machine {
         if route::require(&self.routes())?.serves(color) {
             eyre::bail!("cannot stop {unit}: nginx sends requests to it");
         }
-        self.systemd.stop(&unit, timeout + systemd::JOB_MARGIN).await?;
-        let was_killed = self.systemd.state(&unit).await?.was_killed_to_stop();
-        self.systemd.reset_failed(&unit).await?;
-        if let Runtime::Docker(_) = self.app.run.runtime {
-            self.require_gone(&unit, &self.container(color)).await?;
-        }
+        let was_killed = self.stop_unit(&unit, &self.container(color), timeout).await?;
         Ok(was_killed.then(|| format!("it did not end within {timeout:?} of being asked to, and was killed")))
+    }
+
+    /// Stops a unit, of which `container` is the name where it runs one; whether it had to be killed.
+    pub(super) async fn stop_unit(&self, unit: &UnitName, container: &str, timeout: Duration) -> eyre::Result<bool> {
+        self.systemd.stop(unit, timeout + systemd::JOB_MARGIN).await?;
+        let was_killed = self.systemd.state(unit).await?.was_killed_to_stop();
+        self.systemd.reset_failed(unit).await?;
+        if let Runtime::Docker(_) = self.app.run.runtime {
+            self.require_gone(unit, container).await?;
+        }
+        Ok(was_killed)
+    }
+
+    /// The unit is only the client of the engine: a container whose process does not end outlives it. One that ended and could not
+    /// be removed by the unit is removed. Where no engine answers nothing is known: the worker tidies up when it answers again.
+    async fn require_gone(&self, unit: &UnitName, container: &str) -> eyre::Result<()> {
+        let Ok(docker) = Docker::connect(&self.settings.docker.socket).await else {
+            return Ok(());
+        };
+        if !docker.remove_stopped(container).await? {
+            return Ok(());
+        }
+        let message = format!("cannot stop {unit}: its container {container} still runs");
+        let hint = format!(
+            "`docker kill {container}` ends it; where it does not, `docker top {container}` tells what does not end"
+        );
+        Err(Hinted::new(message, hint).into())
     }
 }
