@@ -42,6 +42,17 @@ fn nginx_in_a_container_gets_the_routes_and_nothing_else_of_bgctls_state() {
     let report = load.stop();
     assert_eq!(releases(&report), ["p1 in blue", "p2 in green"]);
 
+    // The socket on which requests are held lies among the routes, which it can only read.
+    let app = app.set("switch.strategy", "stop-first").install();
+    let load = Load::on(&app);
+    let held = app.switch("p3")["held_ms"].as_u64();
+    assert!(held.is_some(), "{held:?}");
+    app.is_served_by("p3", "green");
+    assert_eq!(releases(&load.stop()), ["p1 in blue", "p3 in green"]);
+    let app = app.without("switch.strategy").install();
+    app.bgctl("rollback", "").expect(0);
+    app.is_served_by("p1", "blue");
+
     let mounts =
         host.succeed("docker inspect --format '{{range .Mounts}}{{.Destination}} {{.RW}}\n{{end}}' nginx | sort");
     let mounts: Vec<_> = mounts.split_whitespace().collect();

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use eyre::WrapErr as _;
+
 use crate::engine::Effects as _;
 use crate::host::connections;
 use crate::model::{Check, Color, Route};
@@ -17,6 +19,20 @@ const SETTLED: Duration = Duration::from_millis(25);
 const CONFIRM: Duration = Duration::from_secs(5);
 /// The longest pause between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks again and again. Errors with the last answer where none is good within [`CONFIRM`].
+async fn until_confirmed(ask: impl AsyncFn() -> eyre::Result<()>) -> eyre::Result<()> {
+    let since = Instant::now();
+    let mut pause = Duration::from_millis(2);
+    while let Err(error) = ask().await {
+        if since.elapsed() > CONFIRM {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE);
+    }
+    Ok(())
+}
 
 impl Machine {
     /// Moves all new requests, and says in the units' descriptions who is active now. Those that were held go the same way;
@@ -39,32 +55,16 @@ impl Machine {
 
     /// Has nginx hold new requests, each for `limit`; to `prove` it nginx is asked until it says so.
     pub(super) async fn hold(&self, limit: Duration, prove: bool) -> eyre::Result<()> {
-        let before = self.hold.take();
-        let hold = match before {
-            Some(hold) => hold,
-            None => Hold::open(&self.routes(), limit)?,
-        };
-        self.hold.replace(Some(hold));
+        if self.hold.borrow().is_none() {
+            self.hold.replace(Some(Hold::open(&self.routes(), limit)?));
+        }
         route::set(&self.routes(), Route::Held)?;
         old::follow(&self.layout.app(&self.app.name), Route::Held)?;
-        if prove { self.prove_hold().await } else { Ok(()) }
-    }
-
-    async fn prove_hold(&self) -> eyre::Result<()> {
-        let since = Instant::now();
-        let mut pause = Duration::from_millis(2);
-        loop {
-            let error = match nginx::ask(&self.app.name, self.settings.nginx.control_port).await {
-                Ok(answered) if answered.route == Route::Held => return Ok(()),
-                Ok(answered) => eyre::eyre!("nginx sends requests to {}", answered.route),
-                Err(error) => error,
-            };
-            if since.elapsed() > CONFIRM {
-                return Err(error.wrap_err("cannot have nginx hold requests"));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE);
+        if !prove {
+            return Ok(());
         }
+        let proven = until_confirmed(async || self.ask_route(Route::Held).await).await;
+        proven.wrap_err("cannot have nginx hold requests")
     }
 
     /// Holds requests again, where a worker before this one did so for `plan` and was ended.
@@ -78,26 +78,25 @@ impl Machine {
 
     /// Asks nginx until it answers for `color`, and the app through it as `health` says.
     pub(super) async fn confirm(&self, color: Color, health: Option<Expected>) -> eyre::Result<()> {
-        let since = Instant::now();
-        let mut pause = Duration::from_millis(2);
-        while let Err(error) = self.ask_nginx(color, health).await {
-            if since.elapsed() > CONFIRM {
-                return Err(error.wrap_err(format!("cannot confirm that {color} answers through nginx")));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE);
-        }
+        let confirmed = until_confirmed(async || self.ask_nginx(color, health).await).await;
+        confirmed.wrap_err_with(|| format!("cannot confirm that {color} answers through nginx"))?;
         // Whatever becomes of this worker, this host knows what it moved its users to.
         self.remember();
         Ok(())
     }
 
+    /// Errors where nginx does not say that this is its route.
+    async fn ask_route(&self, route: Route) -> eyre::Result<()> {
+        let answered = nginx::ask(&self.app.name, self.settings.nginx.control_port)
+            .await?
+            .route;
+        eyre::ensure!(answered == route, "nginx sends requests to {answered}");
+        Ok(())
+    }
+
     async fn ask_nginx(&self, color: Color, health: Option<Expected>) -> eyre::Result<()> {
+        self.ask_route(Route::To(color)).await?;
         let (app, control_port) = (&self.app.name, self.settings.nginx.control_port);
-        let route = nginx::ask(app, control_port).await?.route;
-        if !route.serves(color) {
-            eyre::bail!("nginx sends requests to {route}");
-        }
         let Some(Expected { status, timeout }) = health else {
             return Ok(());
         };
