@@ -108,10 +108,9 @@ impl Docker {
             (_, wanted, known) => {
                 let pulled = self.pull(reference, on_event).await;
                 let pulled = pulled.map_err(|error| explain::pull(reference, known.as_ref(), &error))?;
-                match (wanted, pulled) {
-                    (Some(digest), _) => registry(reference, digest),
-                    (None, Some(digest)) => self.pulled(reference, digest, on_event).await,
-                    (None, None) => self.pulled(reference, self.digest(reference).await?, on_event).await,
+                match wanted {
+                    Some(digest) => registry(reference, digest),
+                    None => self.pulled(reference, pulled, on_event).await,
                 }
             }
         }
@@ -244,22 +243,21 @@ impl Docker {
         Ok(pulled)
     }
 
-    async fn digest(&self, reference: &ImageRef) -> eyre::Result<Digest> {
-        let image = self.inspect(reference.as_str()).await?;
-        let digest = image.and_then(|image| names::digest_in(&image, reference.repository()));
-        digest.ok_or_else(|| eyre::eyre!("cannot resolve image {reference}: the engine names no digest of it"))
-    }
-
-    /// What was pulled by its tag. containerd's image store, whose ids are digests, knows it by that tag alone, and would have to ask
-    /// the registry again when the tag has moved: it is pulled by its digest as well.
+    /// What was pulled by its tag, where the engine `told` its digest at the end or names it now. containerd's image store, whose ids
+    /// are digests, knows it by that tag alone, and would have to ask the registry again when the tag has moved: it is pulled by its
+    /// digest as well.
     async fn pulled(
         &self,
         reference: &ImageRef,
-        digest: Digest,
+        told: Option<Digest>,
         on_event: &mut dyn FnMut(PullEvent),
     ) -> eyre::Result<ResolvedImage> {
-        let pinned = registry(reference, digest.clone())?;
         let here = self.inspect(reference.as_str()).await?;
+        let named = || names::digest_in(here.as_ref()?, reference.repository());
+        let digest = told.or_else(named);
+        let digest =
+            digest.ok_or_else(|| eyre::eyre!("cannot resolve image {reference}: the engine names no digest of it"))?;
+        let pinned = registry(reference, digest.clone())?;
         if here.is_some_and(|image| image.id.as_deref() == Some(digest.as_str())) {
             let by_digest = pinned.reference()?;
             let pulled = self.pull(&by_digest, on_event).await;
