@@ -30,7 +30,9 @@ pub fn show(lines: &[Line]) {
 }
 
 fn note(line: &Line) -> String {
-    let age = |at| output::age(jiff::Timestamp::now().duration_since(at).unsigned_abs());
-    let known = || line.as_of.map(|at| format!("as this host knew it {} ago", age(at)));
+    let known = || {
+        line.as_of
+            .map(|at| format!("as this host knew it {} ago", output::ago(at)))
+    };
     line.note.clone().or_else(known).unwrap_or_default()
 }

@@ -88,15 +88,12 @@ fn companions(status: &Status) {
 }
 
 fn companion_row(color: Color, companion: &CompanionStatus) -> Vec<String> {
-    let up = companion
-        .since
-        .map(|since| jiff::Timestamp::now().duration_since(since).unsigned_abs());
     let units: Vec<_> = companion.replicas.iter().map(|replica| replica.unit.as_str()).collect();
     vec![
         output::in_color(Some(color), color.as_str()),
         companion.name.to_string(),
         format!("{}/{}", companion.running, companion.wanted),
-        up.map_or_else(|| "-".to_owned(), output::age),
+        companion.since.map_or_else(|| "-".to_owned(), output::ago),
         companion.restarts.to_string(),
         units.join(" "),
     ]
@@ -115,9 +112,6 @@ fn words(staged: &StagedStatus) -> String {
 
 fn row(status: &ColorStatus) -> Vec<String> {
     let dash = || "-".to_owned();
-    let up = status
-        .since
-        .map(|since| jiff::Timestamp::now().duration_since(since).unsigned_abs());
     vec![
         output::in_color(Some(status.color), status.color.as_str()),
         status.role.to_owned(),
@@ -125,7 +119,7 @@ fn row(status: &ColorStatus) -> Vec<String> {
         status.state.to_string(),
         if status.enabled { "enabled" } else { "disabled" }.to_owned(),
         status.release.as_ref().map_or_else(dash, ToString::to_string),
-        up.map_or_else(dash, output::age),
+        status.since.map_or_else(dash, output::ago),
         status.health.clone().unwrap_or_else(dash),
         status.memory_bytes.map_or_else(dash, output::bytes),
     ]

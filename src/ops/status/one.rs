@@ -5,7 +5,7 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::drift::{self, ColorFacts, CursorFact, Facts, Pin, StagedFact, SwitchFact};
+use crate::drift::{self, CursorFact, Facts, Pin, StagedFact, SwitchFact};
 use crate::host::systemd::UnitState;
 use crate::journal::StepState;
 use crate::model::{
@@ -174,12 +174,7 @@ pub async fn one(context: &Context, name: &AppName) -> Result<Status, Error> {
     let active = cursor.as_ref().and_then(|cursor| cursor.cursor.active);
     let mut colors = Vec::new();
     for color in Color::BOTH {
-        let seen = (facts.colors.get(color), look.units.get(color));
-        let mut status = gather_color(&app, settings, seen, color).await;
-        status.role = role(facts, color, active);
-        let companions = seen.0.companions.iter().zip(look.companions.get(color));
-        status.companions = companions::gather(companions, active == Some(color));
-        colors.push(status);
+        colors.push(gather_color(&app, settings, &look, color, active).await);
     }
     let problems = drift::differences(facts).into_iter();
     Ok(Status {
@@ -253,12 +248,9 @@ fn role(facts: &Facts, color: Color, active: Option<Color>) -> &'static str {
     }
 }
 
-async fn gather_color(
-    app: &App,
-    settings: &Settings,
-    (facts, state): (&ColorFacts, &UnitState),
-    color: Color,
-) -> ColorStatus {
+async fn gather_color(app: &App, settings: &Settings, look: &Look, color: Color, active: Option<Color>) -> ColorStatus {
+    let (facts, state) = (look.facts.colors.get(color), look.units.get(color));
+    let companions = facts.companions.iter().zip(look.companions.get(color));
     let port = *app.ports.get(color);
     let is_up = state.active == ActiveState::Active;
     let tried = if is_up {
@@ -270,7 +262,7 @@ async fn gather_color(
     };
     ColorStatus {
         color,
-        role: "idle",
+        role: role(&look.facts, color, active),
         port,
         unit: facts.unit.to_string(),
         state: state.active,
@@ -288,7 +280,7 @@ async fn gather_color(
         } else {
             None
         },
-        companions: Vec::new(),
+        companions: companions::gather(companions, active == Some(color)),
     }
 }
 
