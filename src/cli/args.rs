@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::{AppName, ImageRef, Port, ReleaseId};
+use crate::ops::switch;
 
 /// Blue-green deployments on plain Linux hosts.
 ///
@@ -130,15 +131,9 @@ Examples:
 pub struct Switch {
     /// The app
     pub app: AppName,
-    /// Image to run instead of the manifest's
-    #[arg(long, value_name = "REF", conflicts_with = "exec")]
-    pub image: Option<ImageRef>,
-    /// Program to run instead of the manifest's
-    #[arg(long, value_name = "PATH")]
-    pub exec: Option<Utf8PathBuf>,
-    /// Name of the release [default: the next number, as in r7]
-    #[arg(long, value_name = "NAME")]
-    pub release: Option<ReleaseId>,
+    /// What to run
+    #[command(flatten)]
+    pub wanted: Wanted,
     /// How to follow it
     #[command(flatten)]
     pub watch: Watch,
@@ -161,15 +156,9 @@ Examples:
 pub struct Stage {
     /// The app
     pub app: AppName,
-    /// Image to run instead of the manifest's
-    #[arg(long, value_name = "REF", conflicts_with = "exec")]
-    pub image: Option<ImageRef>,
-    /// Program to run instead of the manifest's
-    #[arg(long, value_name = "PATH")]
-    pub exec: Option<Utf8PathBuf>,
-    /// Name of the release [default: the next number, as in r7]
-    #[arg(long, value_name = "NAME")]
-    pub release: Option<ReleaseId>,
+    /// What to run
+    #[command(flatten)]
+    pub wanted: Wanted,
     /// How to follow it
     #[command(flatten)]
     pub watch: Watch,
@@ -190,6 +179,27 @@ pub struct Promote {
     /// How to follow it
     #[command(flatten)]
     pub watch: Watch,
+}
+
+/// What a new release is made of.
+#[derive(Args, Debug)]
+pub struct Wanted {
+    /// Image to run instead of the manifest's
+    #[arg(long, value_name = "REF", conflicts_with = "exec")]
+    pub image: Option<ImageRef>,
+    /// Program to run instead of the manifest's
+    #[arg(long, value_name = "PATH")]
+    pub exec: Option<Utf8PathBuf>,
+    /// Name of the release [default: the next number, as in r7]
+    #[arg(long, value_name = "NAME")]
+    pub release: Option<ReleaseId>,
+}
+
+impl From<Wanted> for switch::Wanted {
+    fn from(wanted: Wanted) -> Self {
+        let Wanted { image, exec, release } = wanted;
+        Self { image, exec, release }
+    }
 }
 
 /// How to follow a switch.

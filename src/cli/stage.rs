@@ -2,7 +2,6 @@
 
 use crate::ops::context::Context;
 use crate::ops::stage;
-use crate::ops::switch::Wanted;
 
 use super::args;
 use super::follow;
@@ -12,11 +11,7 @@ use super::report::{Ends, Exit};
 /// Plans it, and lets the worker do it.
 pub async fn run(context: &Context, verb: args::Stage) -> Result<Exit, Ends> {
     context.require_root_on_host("stage")?;
-    let wanted = Wanted {
-        image: verb.image,
-        exec: verb.exec,
-        release: verb.release,
-    };
+    let wanted = verb.wanted.into();
     let mut pulls = Pulls::new();
     let planned = stage::plan(context, &verb.app, wanted, &mut |progress| pulls.show(&progress)).await;
     pulls.clear();

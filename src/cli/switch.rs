@@ -1,7 +1,7 @@
 //! `bgctl switch`: make a new release active.
 
 use crate::ops::context::Context;
-use crate::ops::switch::{self, Wanted};
+use crate::ops::switch;
 use crate::ops::{Error, resume};
 
 use super::args;
@@ -20,11 +20,7 @@ pub async fn run(context: &Context, verb: args::Switch) -> Result<Exit, Ends> {
         };
         return follow::report(context, &opened, verb.watch).await;
     }
-    let wanted = Wanted {
-        image: verb.image,
-        exec: verb.exec,
-        release: verb.release,
-    };
+    let wanted = verb.wanted.into();
     let mut pulls = Pulls::new();
     let planned = switch::plan(context, &verb.app, wanted, &mut |progress| pulls.show(&progress)).await;
     pulls.clear();
