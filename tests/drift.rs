@@ -475,7 +475,7 @@ fn with_staged(facts: &mut Facts) {
 }
 
 #[test]
-fn what_is_staged_is_no_drift_and_stays_up() {
+fn staged_release_is_no_drift_and_stays_up() {
     assert_eq!(told(with_staged), "");
     let cases: Vec<(&str, Change)> = vec![
         (

@@ -319,7 +319,7 @@ fn record_that_etcd_does_not_know_of_yet() {
 }
 
 #[test]
-fn what_is_staged() {
+fn record_of_what_is_staged() {
     let (host, name) = (Host::new(), builders::app().name);
     assert_eq!(staged::read(&host.layout, &name).unwrap(), None);
     let staged = builders::staged(Color::Green, "r2");

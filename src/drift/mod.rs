@@ -11,7 +11,7 @@
 //! 5. a color that is enabled and can start
 //! 6. the color that the route leads to, where it can start; else none
 //!
-//! What is only staged there is not one of 4 and 5: it takes traffic when a person promotes it.
+//! A release that is only staged in a color does not count in 4 and 5: it takes traffic when it is promoted.
 
 mod companions;
 mod difference;

@@ -214,7 +214,7 @@ fn only_what_was_staged_and_is_healthy_is_promoted() {
 }
 
 #[test]
-fn what_is_staged_expires_and_goes_with_an_uninstall() {
+fn staged_release_expires_and_goes_with_an_uninstall() {
     let host = Host::with_programs();
     let app = App::program(&host, "expires", 9966)
         .set("stage.expires", "1s")

@@ -68,7 +68,7 @@ mod tests {
     const HEAD: &str = "name = \"shop\"\n[run]\nexec = \"/opt/shop\"\nmemory = \"64M\"\n";
 
     #[test]
-    fn what_is_not_said_is_as_in_run() {
+    fn keys_that_are_left_out_are_as_in_run() {
         let text = format!(
             "{HEAD}stop_timeout = \"7s\"\n[[companion]]\nname = \"worker\"\n[[companion]]\nname = \"mail\"\nreplicas = 2\n"
         );
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_name() {
+    fn companions_that_cannot_be_are_refused_by_name() {
         for (lines, told) in [
             ("", "missing field `name`"),
             ("name = \"Worker\"", "the name of a companion"),

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn keys_that_do_not_fit_are_refused() {
         let cases = [
             (
                 "[switch]\nhold = \"5s\"\n".to_owned(),

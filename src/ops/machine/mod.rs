@@ -35,7 +35,7 @@ use crate::proxy::nginx::hold::Hold;
 use crate::proxy::nginx::route;
 use crate::state::releases::Releases;
 use crate::state::switches::{Log, Switches};
-use crate::state::{known, pins, staged::read as staged_on_record};
+use crate::state::{self, known, pins};
 
 pub use cursor::{Published, lease_of};
 pub use facts::{Look, ask};
@@ -171,7 +171,7 @@ impl Machine {
             companions: self.companions()?,
             releases: self.releases().list()?,
             previous,
-            staged: staged_on_record(&self.layout, &self.app.name)?,
+            staged: state::staged::read(&self.layout, &self.app.name)?,
             open: switches.open()?,
             host: host_name()?,
             next_switch: switches.next_id()?,
