@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use crate::host::command::{Command, distinct};
 use crate::host::systemd::Systemd;
 use crate::model::{Hinted, UnitName};
@@ -24,12 +27,9 @@ pub async fn last(systemd: &Systemd, unit: &UnitName, count: usize) -> eyre::Res
     if let Err(error) = Command::new("journalctl", ["--sync"], TIMEOUT).run().await {
         tracing::debug!("{error}");
     }
-    let journal = Command::new(
-        "journalctl",
-        arguments(unit, invocation.as_deref(), READ * count),
-        TIMEOUT,
-    );
-    Ok(parse(&journal.run().await?.stdout, count))
+    let journal = Command::new("journalctl", arguments(unit, READ * count), TIMEOUT);
+    let messages = messages(&journal.run().await?.stdout, invocation.as_deref())?;
+    Ok(parse(&messages, count))
 }
 
 /// `report` with the end of the unit's log as its details. Where the log cannot be read the report stays as it is: the
@@ -48,20 +48,61 @@ pub async fn attach(report: eyre::Report, systemd: &Systemd, unit: &UnitName, co
     Hinted::from(report, hint).with_details(lines).into()
 }
 
-/// The arguments of journalctl(1): the lines of the invocation's processes, and systemd's own about it
-/// (systemd.journal-fields(7)).
-fn arguments(unit: &UnitName, invocation: Option<&str>, count: usize) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--quiet", "--no-pager", "--output=cat"].map(str::to_owned).into();
+/// The arguments of journalctl(1): the lines of the unit's processes, and systemd's own about it (systemd.journal-fields(7)).
+fn arguments(unit: &UnitName, count: usize) -> Vec<String> {
+    let mut arguments: Vec<String> = ["--quiet", "--no-pager", "--all", "--output=json"]
+        .map(str::to_owned)
+        .into();
+    arguments.push("--output-fields=MESSAGE,INVOCATION_ID,_SYSTEMD_INVOCATION_ID".to_owned());
     arguments.push(format!("--lines={count}"));
-    match invocation {
-        Some(id) => arguments.extend([
-            format!("_SYSTEMD_INVOCATION_ID={id}"),
-            "+".to_owned(),
-            format!("INVOCATION_ID={id}"),
-        ]),
-        None => arguments.push(format!("--unit={unit}")),
-    }
+    arguments.extend([format!("_SYSTEMD_UNIT={unit}"), "+".to_owned()]);
+    arguments.extend(["_PID=1".to_owned(), format!("UNIT={unit}")]);
     arguments
+}
+
+/// An entry of the journal, as journalctl(1) writes it with `--output=json`.
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(rename = "MESSAGE", default)]
+    message: Message,
+    #[serde(rename = "INVOCATION_ID")]
+    told_of: Option<String>,
+    #[serde(rename = "_SYSTEMD_INVOCATION_ID")]
+    written_by: Option<String>,
+}
+
+/// Bytes that are no printable text are written as numbers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Text(String),
+    Bytes(Vec<u8>),
+    Other(IgnoredAny),
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+/// The messages from the first one of `invocation` on, a line each, or all where there is none of it. One that a process wrote
+/// just before its end can be without an invocation: its process is not there any more when journald asks who wrote it.
+fn messages(json: &str, invocation: Option<&str>) -> eyre::Result<String> {
+    let entries: Vec<Entry> = json.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let is_of = |entry: &Entry| {
+        [&entry.told_of, &entry.written_by]
+            .iter()
+            .any(|id| id.as_deref() == invocation)
+    };
+    let first = entries.iter().position(|entry| invocation.is_some() && is_of(entry));
+    let text = |entry: Entry| match entry.message {
+        Message::Text(text) => text,
+        Message::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Message::Other(_) => String::new(),
+    };
+    let messages: Vec<_> = entries.into_iter().skip(first.unwrap_or_default()).map(text).collect();
+    Ok(messages.join("\n"))
 }
 
 /// The last `count` different lines of a log, fit for a terminal: without escape sequences and control characters, none too long.
@@ -98,7 +139,6 @@ fn skip_escape(characters: &mut std::str::Chars<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AppName, Port};
 
     #[test]
     fn lines_are_fit_for_a_terminal() {
@@ -115,10 +155,21 @@ mod tests {
     }
 
     #[test]
-    fn last_invocation_is_asked_for_where_there_is_one() {
-        let unit = UnitName::instance(&AppName::parse("shop").unwrap(), Port::new(9002).unwrap());
-        let arguments = |invocation| arguments(&unit, invocation, 5).join(" ");
-        assert!(arguments(Some("ab")).ends_with("--lines=5 _SYSTEMD_INVOCATION_ID=ab + INVOCATION_ID=ab"));
-        assert!(arguments(None).ends_with("--lines=5 --unit=shop@9002.service"));
+    fn messages_are_those_since_the_last_start() {
+        let json = [
+            r#"{"MESSAGE": "started", "INVOCATION_ID": "a"}"#,
+            r#"{"MESSAGE": "old", "_SYSTEMD_INVOCATION_ID": "a"}"#,
+            r#"{"MESSAGE": "started", "INVOCATION_ID": "b"}"#,
+            r#"{"MESSAGE": [27, 91, 109, 255, 46], "_SYSTEMD_INVOCATION_ID": "b"}"#,
+            r#"{"MESSAGE": "last words"}"#,
+            r#"{"MESSAGE": null, "_SYSTEMD_INVOCATION_ID": "b"}"#,
+        ]
+        .join("\n");
+        let of = |invocation| parse(&messages(&json, invocation).unwrap(), 10);
+        assert_eq!(of(Some("b")), ["started", "\u{fffd}.", "last words"]);
+        assert_eq!(of(Some("c")), of(None));
+        assert_eq!(of(None).len(), 4);
+        assert!(messages("", None).unwrap().is_empty());
+        assert!(messages("Hint: you see no messages", None).is_err());
     }
 }
