@@ -235,6 +235,18 @@ impl<'h> App<'h> {
         assert_eq!(self.open_switch(), "");
     }
 
+    /// Runs a shell command that ends the instance of a color, and waits until systemd has restarted it.
+    #[track_caller]
+    pub fn is_restarted_after(&self, command: &str, color: &str) {
+        let unit = self.unit(color);
+        let invocation = format!("systemctl show -P InvocationID {unit}");
+        let before = self.host.succeed(&invocation);
+        self.host.succeed(command);
+        self.host.wait_until(&format!(
+            "test \"$({invocation})\" != {before} && systemctl is-active {unit}"
+        ));
+    }
+
     /// Where the link of its route leads.
     pub fn route(&self) -> String {
         let link = format!("readlink /var/lib/bgctl-routes/{}/active", self.name);

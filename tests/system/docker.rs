@@ -1,7 +1,7 @@
 //! The docker runtime: names, signals, images, secrets.
 
 use crate::app::{App, IMAGE};
-use crate::host::{Host, wait};
+use crate::host::Host;
 use crate::load::wait_for_release;
 
 #[test]
@@ -58,16 +58,7 @@ fn container_that_dies_is_restarted_and_health_gated() {
     let host = Host::with_images();
     let app = App::docker(&host, "again", 9184).install();
     app.switch("v1");
-    host.succeed("docker kill again-9184");
-    let look = || {
-        if app.host().run("systemctl show -P NRestarts again@9184").stdout.trim() == "1" {
-            Ok(())
-        } else {
-            Err(())
-        }
-    };
-    assert!(wait(look).is_ok());
-    host.wait_for_unit("again@9184");
+    app.is_restarted_after("docker kill again-9184", "blue");
     wait_for_release(&app, "v1");
     app.is_served_by("v1", "blue");
     assert!(host.succeed("systemctl status again@9184").contains("v1"));

@@ -353,6 +353,12 @@ impl Host {
             let output = self.run(command);
             std::fs::write(folder.join(file), output.stdout + &output.stderr).unwrap();
         }
+        // Where the machine that the tests ran on is gone, so is the folder: what failed and why is told here.
+        let failures = "grep -h '\"failure\"' /var/lib/bgctl/*/switches/*.jsonl | sort | tail -n 4";
+        let log = "journalctl --no-pager --output=short-precise --priority=notice --lines=15";
+        for command in [failures, log, "systemctl --no-pager --failed --plain --no-legend"] {
+            eprintln!("{command}\n{}", self.run(command).stdout);
+        }
         eprintln!("what was on {} is in {}", self.name, folder.display());
     }
 }

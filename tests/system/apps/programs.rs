@@ -98,9 +98,7 @@ fn link_that_moves_moves_no_release() {
     let app = app.install();
     app.switch("p1");
     host.succeed("ln -sfn releases/2 /opt/linked/current");
-    host.succeed("systemctl kill -s KILL linked@9846");
-    host.wait_until("test \"$(systemctl show -P NRestarts linked@9846)\" = 1");
-    host.wait_for_unit("linked@9846");
+    app.is_restarted_after("systemctl kill -s KILL linked@9846", "blue");
     assert_eq!(app.get("/health").body, "code 1\n");
     assert_eq!(app.status()["problems"], serde_json::json!([]));
     app.switch("p2");
@@ -129,9 +127,7 @@ fn program_that_was_overwritten_is_told_and_a_rollback_to_it_refused() {
         "{problems}"
     );
     // What serves is never left down.
-    host.succeed("systemctl kill -s KILL written@9848");
-    host.wait_until("test \"$(systemctl show -P NRestarts written@9848)\" = 1");
-    host.wait_for_unit("written@9848");
+    app.is_restarted_after("systemctl kill -s KILL written@9848", "blue");
     assert_eq!(app.get("/health").body, "code 2\n");
     let log = host.succeed("journalctl -q -u written@9848 --output=cat");
     assert!(
