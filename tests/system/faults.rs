@@ -417,7 +417,7 @@ fn host(name: &str) -> Host {
 /// The faults, one after the other, and a switch that nothing disturbs; what was told of each, by its name.
 fn suffer_all(bench: &Bench<'_>, faults: &'static [Fault]) -> BTreeMap<&'static str, String> {
     let suffer = |(number, fault): (usize, &'static Fault)| (fault.name, bench.suffer(fault, &format!("r{number}")));
-    let faults = part::of(faults.iter().enumerate().collect(), 2);
+    let faults = part::of(faults.iter().enumerate().collect(), 3);
     let said = faults.into_iter().map(suffer).collect();
     bench.switch("last");
     said
