@@ -348,6 +348,7 @@ fn is_taken_back(plan: &Plan, planned: &PlannedStep) -> bool {
         | Step::Prove { .. }
         | Step::Confirm { .. }
         | Step::Bake { .. }
+        | Step::Await { .. }
         | Step::Drain { .. }
         | Step::Stop { .. }
         | Step::StopCompanions { .. }
@@ -401,10 +402,11 @@ fn is_taken_back(plan: &Plan, planned: &PlannedStep) -> bool {
 /// What holds of every plan that moves no traffic.
 fn moves_nothing(plan: &Plan) {
     let moves = |step: &Step| {
-        use Step::{Bake, Confirm, Defer, Demote, Drain, Promote, Recall, Route};
+        use Step::{Await, Bake, Confirm, Defer, Demote, Drain, Promote, Recall, Route};
         matches!(
             step,
-            Bake { .. }
+            Await { .. }
+                | Bake { .. }
                 | Confirm { .. }
                 | Defer { .. }
                 | Demote { .. }

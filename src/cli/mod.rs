@@ -3,6 +3,7 @@
 mod abort;
 mod args;
 mod completions;
+mod confirm;
 mod follow;
 mod install;
 mod man;
@@ -62,6 +63,7 @@ pub async fn run(arguments: Arguments) -> Result<Exit, Ends> {
             output::finish()?;
             Ok(exit)
         }
+        Verb::Confirm(verb) => confirm::run(&context, &verb).await,
         Verb::Abort(verb) => abort::run(&context, &verb).await,
         Verb::Resume(verb) => resume::run(&context, &verb).await,
         Verb::Repair(verb) => repair::run(&context, &verb).await,

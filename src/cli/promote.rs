@@ -11,6 +11,6 @@ use super::report::{Ends, Exit};
 /// Plans it, and lets the worker do it.
 pub async fn run(context: &Context, verb: &args::Promote) -> Result<Exit, Ends> {
     context.require_root_on_host("promote")?;
-    let planned = promote::plan(context, &verb.app, &mut output::warn).await?;
+    let planned = promote::plan(context, &verb.app, verb.confirm.within(), &mut output::warn).await?;
     follow::open(context, planned, verb.watch).await
 }

@@ -20,7 +20,8 @@ pub async fn run(context: &Context, verb: args::Switch) -> Result<Exit, Ends> {
         };
         return follow::report(context, &opened, verb.watch).await;
     }
-    let wanted = verb.wanted.into();
+    let mut wanted: switch::Wanted = verb.wanted.into();
+    wanted.confirm_within = verb.confirm.within();
     let mut pulls = Pulls::new();
     let planned = switch::plan(context, &verb.app, wanted, &mut |progress| pulls.show(&progress)).await;
     pulls.clear();

@@ -14,6 +14,7 @@ pub mod settings;
 mod value;
 
 pub use error::ConfigError;
+pub use value::parse_time;
 
 use std::fmt;
 use std::io::ErrorKind;

@@ -37,6 +37,8 @@ pub struct App {
     pub stage: Stage,
     /// How long a release is watched after its promote, while the old one still runs ([`Strategy::BlueGreen`]); zero: not at all.
     pub bake: Duration,
+    /// How long a release that takes traffic waits to be confirmed by a person, after its bake; `None`: it needs nobody.
+    pub confirm_within: Option<Duration>,
     /// How the old color ends.
     pub drain: Drain,
 }

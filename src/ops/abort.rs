@@ -6,7 +6,7 @@ use crate::host::systemd::Systemd;
 use crate::model::{AppName, UnitName};
 use crate::plan::{self, Verb};
 use crate::state::staged;
-use crate::state::switches::Switches;
+use crate::state::switches::{Request, Switches};
 
 use super::Error;
 use super::context::Context;
@@ -56,7 +56,7 @@ async fn request(context: &Context, app: &AppName) -> Result<Opened, Error> {
         return Err(Error::refused(message, hint));
     }
     let systemd = Systemd::connect().await?;
-    switches.ask_to_abort(&switch)?;
+    switches.request(&switch, Request::Abort)?;
     let app = app.clone();
     Ok(Opened { app, switch, systemd })
 }

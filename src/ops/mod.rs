@@ -12,6 +12,7 @@
 //! * [`program`]: a program of the host as a release runs it; [`sandbox`]: whether its unit can
 
 pub mod abort;
+pub mod confirm;
 mod containers;
 pub mod context;
 mod error;

@@ -1,5 +1,7 @@
 //! Making the release that is staged active.
 
+use std::time::Duration;
+
 use crate::model::{AppName, Hinted};
 use crate::plan::{self, Plan, Step, Verb};
 
@@ -8,10 +10,16 @@ use super::lock::Locked;
 use super::opening::{Opening, Planned};
 use super::{Error, Progress};
 
-/// Plans it. Errors with [`Error::Refused`] where nothing is staged, or what is staged has expired, is not as it was staged or is not
+/// Plans it; `confirm_within` is how long it waits to be confirmed, where that is not as in the app's manifest. Errors with [`Error::Refused`] where nothing is staged, or what is staged has expired, is not as it was staged or is not
 /// healthy.
-pub async fn plan(context: &Context, app: &AppName, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Planned, Error> {
-    let locked = Locked::take(context, app, Verb::Promote)?;
+pub async fn plan(
+    context: &Context,
+    app: &AppName,
+    confirm_within: Option<Duration>,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Planned, Error> {
+    let mut locked = Locked::take(context, app, Verb::Promote)?;
+    locked.app.confirm_within = confirm_within.or(locked.app.confirm_within);
     let opening = Opening::begin(context, locked, Verb::Promote, None, progress).await?;
     let plan = opening.leased(Box::pin(make_plan(&opening))).await;
     opening.planned(plan).await

@@ -1,5 +1,7 @@
 //! Making a new release active.
 
+use std::time::Duration;
+
 use camino::Utf8PathBuf;
 
 use crate::config::env_file;
@@ -24,6 +26,8 @@ pub struct Wanted {
     pub exec: Option<Utf8PathBuf>,
     /// The name of the release; `None` for the next number.
     pub release: Option<ReleaseId>,
+    /// How long it waits to be confirmed.
+    pub confirm_within: Option<Duration>,
 }
 
 /// Pins what is to run and plans the switch to it. Errors where it cannot be run or another command is at work.
@@ -48,8 +52,9 @@ pub(super) async fn plan_release(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Planned, Error> {
     // Held during the pull as well: of two commands the later one must not be promoted over by the earlier one.
-    let locked = Locked::take(context, app, verb)?;
+    let mut locked = Locked::take(context, app, verb)?;
     context.refuse_edited(app)?;
+    locked.app.confirm_within = wanted.confirm_within.or(locked.app.confirm_within);
     let app = &locked.app;
     let env_file = app.run.env_file.as_deref().map(env_file::read).transpose()?;
     let pinned = pin(context, app, wanted.image, wanted.exec, progress).await?;

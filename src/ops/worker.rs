@@ -17,7 +17,7 @@ use crate::state::deferred;
 use crate::state::pins;
 use crate::state::releases::Releases;
 use crate::state::staged;
-use crate::state::switches::Switches;
+use crate::state::switches::{Request, Switches};
 
 use super::context::Context;
 use super::install::program;
@@ -108,7 +108,10 @@ async fn carry_out(
     let mut events: Vec<_> = record.events().cloned().collect();
     let boot = boot_id(machine.systemd()).await?;
     events.push(machine.record(Event::Resumed { boot })?.event);
-    if switches.is_to_be_aborted(id)? && record.can_be_rolled_back() && !events.contains(&Event::AbortRequested) {
+    if switches.is_requested(id, Request::Abort)?
+        && record.can_be_rolled_back()
+        && !events.contains(&Event::AbortRequested)
+    {
         events.push(machine.record(Event::AbortRequested)?.event);
     }
     machine.hold_again(plan)?;

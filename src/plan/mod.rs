@@ -3,11 +3,11 @@
 //! Everything is decided here. A switch from blue to green, by its phases:
 //!
 //! ```text
-//!   stage                          | promote                                | bake | drain, retire
-//!   pin > start > verify > enable  > promote > route > confirm > companions > bake > disable > drain > stop
-//!                                  |                                               |
-//!   a failure is undone: the       | a failure moves traffic, companions and       | a failure is tried again
-//!   active color is not touched    | cursor back                                   | (past the point of no return)
+//!   stage                          | promote                                | bake         | drain, retire
+//!   pin > start > verify > enable  > promote > route > confirm > companions > bake > await > disable > drain > stop
+//!                                  |                                                       |
+//!   a failure is undone: the       | a failure moves traffic, companions and               | a failure is tried again
+//!   active color is not touched    | cursor back                                           | (past the point of no return)
 //! ```
 //!
 //! With the strategy `stop-first` only one color ever runs: see `stop_first`. `bgctl stage` ends after the first phase, and
@@ -147,6 +147,8 @@ fn plan(app: &App, verb: Verb, release: &Release, observed: &Observed, reach: Re
         release,
         observed,
         reach,
+        // The way back must not itself go back where nobody is there to confirm it.
+        confirm_within: app.confirm_within.filter(|_| verb != Verb::Rollback),
     };
     let mut steps: Vec<_> = companions::clear(app, to, observed).into_iter().collect();
     steps.extend(match app.strategy {
@@ -200,6 +202,8 @@ struct Next<'a> {
     release: &'a Release,
     observed: &'a Observed,
     reach: Reach,
+    /// How long it waits to be confirmed; `None`: it does not.
+    confirm_within: Option<Duration>,
 }
 
 fn blue_green(next: &Next<'_>) -> Vec<PlannedStep> {

@@ -59,7 +59,9 @@ impl Plan {
 
 fn complete(step: &mut Step, app: &App, release: &Release) {
     match step {
-        Step::Start { health, .. } | Step::Bake { health, .. } => health.clone_from(&release.health),
+        Step::Start { health, .. } | Step::Bake { health, .. } | Step::Await { health, .. } => {
+            health.clone_from(&release.health);
+        }
         Step::Stop { timeout, .. } => *timeout = app.run.stop_timeout,
         Step::Verify { commands, timeout, .. } => {
             commands.clone_from(&app.verify.commands);

@@ -49,6 +49,15 @@ pub(super) fn steps(next: &Next<'_>, back_route: Step) -> Vec<PlannedStep> {
         };
         steps.push(PlannedStep::undoable(bake, [], watched));
     }
+    if let Some(within) = next.confirm_within {
+        let confirmed = Step::Await {
+            color: to,
+            within,
+            health: release.health.clone(),
+        };
+        let reason = "what nobody confirms in time is rolled back, also where nobody can reach this host any more";
+        steps.push(PlannedStep::undoable(confirmed, [], reason));
+    }
     steps
 }
 

@@ -78,6 +78,7 @@ pub fn promote(app: &App, observed: &Observed, now: Timestamp) -> Result<Plan, R
         release,
         observed,
         reach: Reach::Store,
+        confirm_within: app.confirm_within,
     };
     steps.extend(moving::steps(&next, Step::Route { to: observed.route }));
     steps.extend(retire::old(app, color.other(), observed));

@@ -180,6 +180,16 @@ pub enum Step {
         /// What is asked of it.
         health: HealthCheck,
     },
+    /// Watch a color that takes traffic until a person confirms its release; a failure where nobody does in time.
+    Await {
+        /// Which.
+        color: Color,
+        /// How long it is waited for.
+        #[serde(with = "duration")]
+        within: Duration,
+        /// What is asked of it meanwhile.
+        health: HealthCheck,
+    },
     /// Wait until a color has no request left.
     Drain {
         /// Which.
@@ -225,6 +235,7 @@ impl Step {
             Self::StopCompanions { .. } => "stop-companions",
             Self::StartCompanions { .. } => "start-companions",
             Self::Bake { .. } => "bake",
+            Self::Await { .. } => "await",
             Self::Drain { .. } => "drain",
         }
     }
@@ -272,6 +283,9 @@ impl fmt::Display for Step {
                 write!(f, "start companions of {color}: {}", in_words(replicas))
             }
             Self::Bake { color, duration, .. } => write!(f, "bake: watch {color} for {duration:?}"),
+            Self::Await { color, within, .. } => {
+                write!(f, "await `bgctl confirm` of {color}, {within:?} at most")
+            }
             Self::Drain { color, timeout } => write!(f, "drain {color}, {timeout:?} at most"),
         }
     }

@@ -1,5 +1,5 @@
 //! The switches of an app on disk: `switches/NNNN.jsonl`, and `open`, a link to the one that is not finished. Beside that
-//! one is `NNNN.abort` if it is to be rolled back.
+//! one is `NNNN.abort` if it is to be rolled back, and `NNNN.confirm` if a person has confirmed its release.
 
 use std::io::{Seek as _, Write as _};
 
@@ -18,6 +18,27 @@ use crate::host::layout::Layout;
 const KEPT: usize = 50;
 /// How many of those before that are kept that made a release active: one of them made the active release active, whatever failed since.
 const KEPT_DONE: usize = 10;
+
+/// What a person asks of the open switch, by an empty file beside its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// That its next worker rolls it back.
+    Abort,
+    /// That its release stays.
+    Confirm,
+}
+
+impl Request {
+    const ALL: [Self; 2] = [Self::Abort, Self::Confirm];
+
+    /// What the name of its file ends with, after the dot.
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Abort => "abort",
+            Self::Confirm => "confirm",
+        }
+    }
+}
 
 /// The switches of an app.
 #[derive(Clone, Debug)]
@@ -75,21 +96,26 @@ impl Switches {
         files::symlink_unsynced(Utf8Path::new(&target), &self.link).map(drop)
     }
 
-    /// Asks the next worker of the open switch to roll it back.
-    pub fn ask_to_abort(&self, id: &SwitchId) -> eyre::Result<()> {
-        files::write(&self.abort(id), "", 0o600)
+    /// Asks something of the open switch.
+    pub fn request(&self, id: &SwitchId, what: Request) -> eyre::Result<()> {
+        files::write(&self.requested(id, what), "", 0o600)
     }
 
     /// Whether somebody asked for that.
-    pub fn is_to_be_aborted(&self, id: &SwitchId) -> eyre::Result<bool> {
-        Ok(files::read_bytes(&self.abort(id))?.is_some())
+    pub fn is_requested(&self, id: &SwitchId, what: Request) -> eyre::Result<bool> {
+        Ok(files::read_bytes(&self.requested(id, what))?.is_some())
+    }
+
+    fn forget_requests(&self, id: &SwitchId) -> eyre::Result<()> {
+        let mut all = Request::ALL.into_iter();
+        all.try_for_each(|what| files::remove(&self.requested(id, what)).map(drop))
     }
 
     /// Closes the open switch, with its last event on disk.
     pub fn close(&self) -> eyre::Result<()> {
         if let Some(id) = self.open_id()? {
             files::sync_data(&self.path(&id))?;
-            files::remove(&self.abort(&id))?;
+            self.forget_requests(&id)?;
         }
         files::remove(&self.link)?;
         self.prune()
@@ -119,7 +145,9 @@ impl Switches {
             let journal = target.file_name().map(|name| self.folder.join(name));
             if let Some(path) = journal {
                 // Its number is given again.
-                files::remove(&path.with_extension("abort"))?;
+                for what in Request::ALL {
+                    files::remove(&path.with_extension(what.extension()))?;
+                }
                 saved::put_aside(layout, &path)?;
             }
         }
@@ -211,7 +239,11 @@ impl Switches {
         // One that was asked for when its switch had just ended.
         let open = self.open_id()?;
         for name in files::names_in(&self.folder)? {
-            let asked = name.strip_suffix(".abort");
+            let (asked, extension) = name.rsplit_once('.').unwrap_or_default();
+            let asked = Request::ALL
+                .map(Request::extension)
+                .contains(&extension)
+                .then_some(asked);
             if asked.is_some() && asked != open.as_ref().map(SwitchId::as_str) {
                 files::remove(&self.folder.join(name))?;
             }
@@ -224,8 +256,8 @@ impl Switches {
         self.folder.join(format!("{id}.jsonl"))
     }
 
-    fn abort(&self, id: &SwitchId) -> Utf8PathBuf {
-        self.folder.join(format!("{id}.abort"))
+    fn requested(&self, id: &SwitchId, what: Request) -> Utf8PathBuf {
+        self.folder.join(format!("{id}.{}", what.extension()))
     }
 }
 

@@ -61,6 +61,7 @@ pub fn app() -> App {
         strategy: Strategy::BlueGreen,
         stage: Stage::default(),
         bake: Duration::ZERO,
+        confirm_within: None,
         drain: Drain {
             timeout: Duration::from_secs(30),
             keep_warm: false,

@@ -64,6 +64,7 @@ pub fn any_app() -> impl Strategy<Value = App> {
             app.stage.expires = (drain > 45_000).then_some(Duration::from_millis(drain));
             app.verify.commands.extend(verify.then(|| "true".to_owned()));
             app.bake = Duration::from_millis(bake.saturating_sub(45_000));
+            app.confirm_within = (bake > 60_000).then_some(Duration::from_millis(bake));
             app.drain.keep_warm = keep_warm && !strategy.is_stop_first();
             app.drain.timeout = Duration::from_millis(drain);
             app

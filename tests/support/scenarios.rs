@@ -64,6 +64,7 @@ fn stages() -> Vec<Scenario> {
     let mut careful = app.clone();
     careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
     careful.bake = Duration::from_secs(60);
+    careful.confirm_within = Some(Duration::from_secs(300));
     careful.stage.expires = Some(Duration::from_secs(7200));
     let used = || serving_beside(Color::Blue, state(ActiveState::Active, false, Some("r0")));
     let mut disabled = with_staged();
@@ -118,6 +119,7 @@ fn switches() -> Vec<Scenario> {
     let mut careful = app.clone();
     careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
     careful.bake = Duration::from_secs(60);
+    careful.confirm_within = Some(Duration::from_secs(300));
     let mut warm = app.clone();
     warm.drain.keep_warm = true;
     let beside = |name, down, enabled, pinned| {
@@ -167,6 +169,7 @@ fn stop_first() -> Vec<Scenario> {
     let mut careful = app.clone();
     careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
     careful.bake = Duration::from_secs(60);
+    careful.confirm_within = Some(Duration::from_secs(300));
     let cold = with_previous(state(ActiveState::Inactive, false, Some("r0")));
     let mut down = serving(Color::Blue);
     *instance(&mut down, Color::Blue) = state(ActiveState::Failed, true, Some("r1"));

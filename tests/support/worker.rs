@@ -192,9 +192,13 @@ pub fn is_past_return(plan: &Plan, journal: &[Event]) -> bool {
         .any(|event| matches!(event, Event::Started { step } if forward(*step)))
 }
 
+fn is_watched(step: &Step) -> bool {
+    matches!(step, Step::Bake { .. } | Step::Await { .. })
+}
+
 impl Effects for Worker<'_> {
     async fn baseline(&self, step: &Step) -> Option<Baseline> {
-        let watched = matches!(step, Step::Bake { .. });
+        let watched = is_watched(step);
         watched.then_some(Baseline {
             invocation: None,
             restarts: 0,
@@ -209,10 +213,7 @@ impl Effects for Worker<'_> {
         baseline: Option<&Baseline>,
     ) -> Result<Option<String>, StepError> {
         let is_undo = matches!(self.site.borrow().journal.last(), Some(Event::UndoStarted { .. }));
-        assert!(
-            is_undo || baseline.is_some() == matches!(step, Step::Bake { .. }),
-            "{step}"
-        );
+        assert!(is_undo || baseline.is_some() == is_watched(step), "{step}");
         let ended = match self.act(plan, step) {
             Ok(ended) => ended,
             Err(Violation(rule)) => panic!("{rule}\n{}\n{:#?}", self.site.borrow().story(plan), self.before),

@@ -180,7 +180,9 @@ impl World {
             Step::Drain { .. } => {}
             Step::Enable { color } => *of(&mut self.enabled, *color) = true,
             Step::Disable { color } => *of(&mut self.enabled, *color) = false,
-            Step::Verify { color, .. } | Step::Bake { color, .. } => return self.look_at(plan, *color),
+            Step::Verify { color, .. } | Step::Bake { color, .. } | Step::Await { color, .. } => {
+                return self.look_at(plan, *color);
+            }
             Step::Confirm { color, .. } if serves(*color) => return self.look_at(plan, *color),
             Step::Confirm { .. } => return Ok(Err("nginx answers with another color")),
             Step::Stage { color, release, .. } => {

@@ -201,6 +201,13 @@ impl<'h> App<'h> {
         ));
     }
 
+    /// Kills the worker of the open switch, as the kernel would where memory runs out.
+    #[track_caller]
+    pub fn kill_worker(&self) {
+        let unit = format!("bgctl-switch@{}", self.name);
+        self.host.succeed(&format!("systemctl kill --signal=KILL {unit}"));
+    }
+
     /// Asks it for a path; none where there is no answer.
     pub fn try_get(&self, path: &str) -> Option<Response> {
         self.host.try_get(&self.site, path)

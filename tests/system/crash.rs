@@ -4,12 +4,6 @@ use crate::app::App;
 use crate::host::Host;
 use crate::load::{Load, releases, wait_for_release};
 
-/// Kills the worker of the open switch, as the kernel would where memory runs out.
-fn kill_worker(app: &App<'_>) {
-    app.host()
-        .succeed(&format!("systemctl kill --signal=KILL bgctl-switch@{}", app.name()));
-}
-
 /// How often a worker took up the last switch.
 fn workers(app: &App<'_>) -> usize {
     app.journal().iter().filter(|line| line["event"] == "resumed").count()
@@ -21,7 +15,7 @@ fn survives_a_kill(app: &App<'_>, release: &str, moment: impl FnOnce(&App<'_>)) 
     let load = Load::on(app);
     let client = host.spawn(&format!("bgctl switch {} {} --json", app.name(), app.release(release)));
     moment(app);
-    kill_worker(app);
+    app.kill_worker();
     let report = Host::wait(client).expect(0).json();
     assert_eq!(report["outcome"], "done", "{report:#}");
     assert_eq!(workers(app), 2, "one was killed, and one came after it");

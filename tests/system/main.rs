@@ -29,6 +29,7 @@ mod bad_input;
 mod bad_release;
 mod balancer;
 mod companions;
+mod confirm;
 mod crash;
 mod cursor;
 mod docker;

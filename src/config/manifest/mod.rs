@@ -66,6 +66,7 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
             expires: more_than_zero(written.stage.expires, "expires")?,
         },
         bake: written.bake.duration.map_or(Duration::ZERO, |time| time.0),
+        confirm_within: more_than_zero(written.bake.confirm_within, "confirm_within")?,
         drain: Drain {
             timeout: written.drain.timeout.map_or(DRAIN_TIMEOUT, |time| time.0),
             keep_warm: written.drain.keep_warm,

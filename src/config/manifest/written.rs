@@ -240,6 +240,7 @@ pub(super) struct Stage {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(super) struct Bake {
     pub(super) duration: Option<Time>,
+    pub(super) confirm_within: Option<Spanned<Time>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -7,6 +7,7 @@ mod text;
 
 pub(super) use docker::{DockerOption, Volume};
 pub(super) use host::{Endpoint, KeyPrefix, ServiceName};
+pub use quantity::parse_time;
 pub(super) use quantity::{PortNumber, Size, Status, Time};
 pub(super) use text::{
     AbsolutePath, HeaderName, HeaderValue, HealthPath, HostHeader, Line, ServiceLine, Text, is_of_text,

@@ -41,7 +41,8 @@ fn parse_size(text: &str) -> Result<u64, Invalid> {
         .ok_or_else(|| refuse("it is too large"))
 }
 
-fn parse_time(text: &str) -> Result<Duration, Invalid> {
+/// Reads a time as in `30s`, `2m` or `500ms`. Errors for another text, for parts of a millisecond, and beyond 7 days.
+pub fn parse_time(text: &str) -> Result<Duration, Invalid> {
     let refuse = |reason: &str| Invalid::value("a time", text, reason);
     let time = jiff::fmt::friendly::SpanParser::new()
         .parse_unsigned_duration(text)

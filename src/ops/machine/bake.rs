@@ -7,7 +7,9 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::engine::Effects as _;
 use crate::host::systemd::UnitState;
 use crate::journal::Baseline;
-use crate::model::{ActiveState, Color, HealthCheck};
+use crate::model::{ActiveState, Color, HealthCheck, Hinted};
+use crate::plan::Plan;
+use crate::state::switches::{Request, Switches};
 
 use super::{LOG_LINES, Machine, logs};
 
@@ -29,7 +31,7 @@ enum Look {
 
 impl Machine {
     /// The instance of `color` as it is now.
-    pub(super) async fn bake_baseline(&self, color: Color) -> eyre::Result<Baseline> {
+    pub(super) async fn watch_baseline(&self, color: Color) -> eyre::Result<Baseline> {
         let state = self.systemd.state(&self.unit(color)).await?;
         Ok(Baseline {
             invocation: state.invocation,
@@ -39,8 +41,7 @@ impl Machine {
     }
 
     /// Watches `color` until `duration` has passed since the `baseline`. It ends with a verdict: the last look, after that time,
-    /// has to find the color healthy. Errors as soon as the instance is down or was restarted since the baseline, or its health
-    /// check failed twice in a row.
+    /// has to find the color healthy. Errors as [`Machine::watch`] does.
     pub(super) async fn bake(
         &self,
         color: Color,
@@ -48,24 +49,72 @@ impl Machine {
         health: &HealthCheck,
         baseline: Option<&Baseline>,
     ) -> eyre::Result<()> {
+        let goes_on = |left: Duration| {
+            self.announce(&format!(
+                "bake: {color} is watched for {} s more",
+                left.as_secs_f64().ceil()
+            ));
+            Ok(!left.is_zero())
+        };
+        self.watch(color, duration, health, baseline, goes_on).await
+    }
+
+    /// Watches `color` until a person confirms the release of `plan`. Errors as [`Machine::watch`] does, and where nobody does so
+    /// before `within` has passed since the `baseline`.
+    pub(super) async fn await_confirmation(
+        &self,
+        plan: &Plan,
+        color: Color,
+        within: Duration,
+        health: &HealthCheck,
+        baseline: Option<&Baseline>,
+    ) -> eyre::Result<()> {
+        let (app, release) = (&self.app.name, &plan.release);
+        let switches = Switches::new(&self.layout, app);
+        let goes_on = |left: Duration| {
+            if switches.is_requested(&plan.switch, Request::Confirm)? {
+                return Ok(false);
+            }
+            if left.is_zero() {
+                let message =
+                    format!("cannot keep {release} of {app} in {color}: nobody confirmed it within {within:?}");
+                let hint = format!("while a switch waits for that: bgctl confirm {app}");
+                return Err(Hinted::new(message, hint).into());
+            }
+            let seconds = left.as_secs_f64().ceil();
+            self.announce(&format!(
+                "await: {release} is rolled back in {seconds} s, but for `bgctl confirm {app}`"
+            ));
+            Ok(true)
+        };
+        self.watch(color, within, health, baseline, goes_on).await
+    }
+
+    /// Watches `color` as long as `goes_on` says, which is told how much of `duration` is left since the `baseline`, at each look that
+    /// finds it healthy. Errors with its error, and as soon as the instance is down or was restarted since the baseline, or its
+    /// health check failed twice in a row.
+    async fn watch(
+        &self,
+        color: Color,
+        duration: Duration,
+        health: &HealthCheck,
+        baseline: Option<&Baseline>,
+        goes_on: impl Fn(Duration) -> eyre::Result<bool>,
+    ) -> eyre::Result<()> {
         let baseline = match baseline {
             Some(baseline) => baseline.clone(),
-            None => self.bake_baseline(color).await?,
+            None => self.watch_baseline(color).await?,
         };
         let mut failures = 0;
         loop {
             let spent = Duration::from_millis(boottime_ms().saturating_sub(baseline.boottime_ms));
             let left = duration.saturating_sub(spent);
-            self.announce(&format!(
-                "bake: {color} is watched for {} s more",
-                left.as_secs_f64().ceil()
-            ));
             let pause = match self.look_at(color, health, &baseline).await? {
-                Look::Healthy if left.is_zero() => return Ok(()),
-                Look::Healthy => {
+                Look::Healthy if goes_on(left)? => {
                     failures = 0;
                     WATCH.min(left)
                 }
+                Look::Healthy => return Ok(()),
                 Look::Down(error) => return Err(self.failed_bake(color, error).await),
                 Look::Unhealthy(error) => {
                     failures += 1;

@@ -259,6 +259,9 @@ impl Machine {
                 duration,
                 health,
             } => self.bake(*color, *duration, health, baseline).await?,
+            Step::Await { color, within, health } => {
+                self.await_confirmation(plan, *color, *within, health, baseline).await?;
+            }
             Step::StopCompanions {
                 color,
                 replicas,
@@ -279,7 +282,7 @@ impl Machine {
 impl Effects for Machine {
     async fn baseline(&self, step: &Step) -> Option<Baseline> {
         match step {
-            Step::Bake { color, .. } => self.bake_baseline(*color).await.ok(),
+            Step::Bake { color, .. } | Step::Await { color, .. } => self.watch_baseline(*color).await.ok(),
             _ => None,
         }
     }
