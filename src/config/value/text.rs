@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::value;
-use crate::model::{Invalid, check_header_name, check_header_value, check_health_path, check_host, check_path};
+use crate::model::{Invalid, check_header_name, check_header_value, check_host, check_path, check_request_path};
 
 value!(
     /// One line of text, without control characters.
@@ -20,6 +20,10 @@ value!(
 value!(
     /// The path of a health check.
     HealthPath(String), String, parse_health_path
+);
+value!(
+    /// The path of a request, with its query.
+    RequestPath(String), String, |text: String| check_request_path("the path of a request", &text).map(|()| text)
 );
 value!(
     /// What a request has as `Host`.
@@ -66,7 +70,7 @@ fn parse_path(text: String) -> Result<Utf8PathBuf, Invalid> {
 }
 
 fn parse_health_path(text: String) -> Result<String, Invalid> {
-    check_health_path(&text).map(|()| text)
+    check_request_path("the path of the health check", &text).map(|()| text)
 }
 
 fn parse_service_line(text: String) -> Result<String, Invalid> {
