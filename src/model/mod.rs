@@ -54,4 +54,4 @@ pub use staged::Staged;
 pub use strategy::{Strategy, StrategyName};
 pub use unit::UnitName;
 pub use variable::{EnvironmentFile, PROGRAM_PREFIX};
-pub use verify::{Asks, HttpAssertion, JsonPointer, Method, Verify, VerifyCheck, VerifyCommand};
+pub use verify::{Asks, HttpAssertion, JsonPointer, Method, VERIFY_MEMORY, Verify, VerifyCheck, VerifyCommand};

@@ -10,6 +10,9 @@ use serde_json::Value;
 
 use super::Invalid;
 
+/// The most memory of a command that does not say another one, bytes.
+pub const VERIFY_MEMORY: u64 = 512 << 20;
+
 /// The longest name that a command without one is called by, characters.
 const NAME: usize = 60;
 
@@ -24,11 +27,15 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// Commands alone, which share one time limit.
+    /// Commands alone, which share one time limit, and which root runs: before there were other checks no one else could.
     pub fn commands(lines: impl IntoIterator<Item = impl Into<String>>, timeout: Duration) -> Self {
         let check = |line: String| VerifyCheck {
             name: None,
-            asks: Asks::Command(VerifyCommand { line }),
+            asks: Asks::Command(VerifyCommand {
+                line,
+                user: Some("root".to_owned()),
+                memory: VERIFY_MEMORY,
+            }),
             timeout,
             retries: 0,
         };
@@ -80,7 +87,7 @@ impl fmt::Display for VerifyCheck {
         match (&self.name, &self.asks) {
             (Some(name), _) => f.write_str(name),
             (None, Asks::Http(request)) => request.fmt(f),
-            (None, Asks::Command(VerifyCommand { line })) => {
+            (None, Asks::Command(VerifyCommand { line, .. })) => {
                 let first = line.trim().lines().next().unwrap_or_default();
                 let shown: String = first.chars().filter(|c| !c.is_control()).take(NAME).collect();
                 f.write_str(&shown)
@@ -104,6 +111,11 @@ pub enum Asks {
 pub struct VerifyCommand {
     /// For `/bin/sh -c`, without NUL.
     pub line: String,
+    /// Who runs it; `None`: a user that there is only for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The most memory of all its processes together, bytes.
+    pub memory: u64,
 }
 
 /// A request, and all that must be true of its answer.

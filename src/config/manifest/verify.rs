@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{above_zero, health, written};
+use super::{above_zero, health, run, written};
 use crate::config::error::Problem;
 use crate::config::value::{HeaderName, Line};
-use crate::model::{Asks, HttpAssertion, Method, Site, Verify, VerifyCheck, VerifyCommand};
+use crate::model::{Asks, HttpAssertion, Method, Site, VERIFY_MEMORY, Verify, VerifyCheck, VerifyCommand};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 const STATUS: u16 = 200;
+/// The least memory of a command, bytes: a shell with a program or two.
+const MEMORY_MIN: u64 = 8 << 20;
 /// The most retries: a check that needs more is one of something else.
 const RETRIES: i64 = 100;
 /// The longest name of a check, characters.
@@ -48,7 +50,7 @@ fn checks(written: Vec<Spanned<written::VerifyCheck>>, site: &Site) -> Result<Ve
 
 fn check(mut written: written::VerifyCheck, site: &Site) -> Result<VerifyCheck, Problem> {
     let name = written.name.take().map(name).transpose()?;
-    let retries = written.retries.take().map(retries).transpose()?.unwrap_or_default();
+    let retries = written.retries.as_ref().map(retries).transpose()?.unwrap_or_default();
     let timeout = written.timeout.take();
     let (asks, default) = match (written.command.take(), written.path.take()) {
         (Some(_), Some(path)) => {
@@ -61,10 +63,18 @@ fn check(mut written: written::VerifyCheck, site: &Site) -> Result<VerifyCheck, 
                     format!("cannot use {key} with command: only a check with path has a request and an answer");
                 return Err(Problem::at(span, message));
             }
-            let command = VerifyCommand { line: line(command)? };
+            let command = VerifyCommand {
+                line: line(command)?,
+                user: written.user.map(|user| user.into_inner().0),
+                memory: run::memory(written.memory, MEMORY_MIN)?.unwrap_or(VERIFY_MEMORY),
+            };
             (Asks::Command(command), COMMAND_TIMEOUT)
         }
         (None, Some(path)) => {
+            if let Some((key, span)) = of_a_command(&written) {
+                let message = format!("cannot use {key} with path: only a check with command has a process");
+                return Err(Problem::at(span, message));
+            }
             let wanted = assertion(path.into_inner().0, written, site)?;
             (Asks::Http(Box::new(wanted)), HTTP_TIMEOUT)
         }
@@ -76,6 +86,15 @@ fn check(mut written: written::VerifyCheck, site: &Site) -> Result<VerifyCheck, 
         timeout: above_zero(timeout, default, "timeout")?,
         retries,
     })
+}
+
+/// The first key that only a check with a command has.
+fn of_a_command(written: &written::VerifyCheck) -> Option<(&'static str, Range<usize>)> {
+    let keys = [
+        ("user", written.user.as_ref().map(Spanned::span)),
+        ("memory", written.memory.as_ref().map(Spanned::span)),
+    ];
+    keys.into_iter().find_map(|(key, span)| Some((key, span?)))
 }
 
 /// The first key that only a check with a path has.
@@ -162,7 +181,7 @@ fn name(written: Spanned<Line>) -> Result<String, Problem> {
     Ok(name)
 }
 
-fn retries(written: Spanned<i64>) -> Result<u32, Problem> {
+fn retries(written: &Spanned<i64>) -> Result<u32, Problem> {
     let number = *written.get_ref();
     match u32::try_from(number) {
         Ok(retries) if number <= RETRIES => Ok(retries),

@@ -11,7 +11,8 @@ pub(super) use docker::{DockerOption, Volume};
 pub(super) use host::{Endpoint, KeyPrefix, ServiceName};
 pub(super) use quantity::{PortNumber, Size, Status, Time};
 pub(super) use text::{
-    AbsolutePath, HeaderName, HeaderValue, HealthPath, HostHeader, Line, RequestPath, ServiceLine, Text, is_of_text,
+    AbsolutePath, HeaderName, HeaderValue, HealthPath, HostHeader, Line, RequestPath, ServiceLine, Text, UserName,
+    is_of_text,
 };
 
 /// Declares a type that is read from a `$from` by `$parse`.

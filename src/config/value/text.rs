@@ -38,6 +38,10 @@ value!(
     HeaderValue(String), String, |text: String| check_header_value(&text).map(|()| text)
 );
 value!(
+    /// The name of a user of the host.
+    UserName(String), String, parse_user
+);
+value!(
     /// A line for `[Service]`.
     ServiceLine(String), String, parse_service_line
 );
@@ -71,6 +75,20 @@ fn parse_path(text: String) -> Result<Utf8PathBuf, Invalid> {
 
 fn parse_health_path(text: String) -> Result<String, Invalid> {
     check_request_path("the path of the health check", &text).map(|()| text)
+}
+
+/// As useradd(8) takes it; systemd takes no others without a warning (systemd.exec(5), `User=`).
+fn parse_user(text: String) -> Result<String, Invalid> {
+    let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if text.len() <= 31 && text.starts_with(first) && text.chars().all(plain) {
+        return Ok(text);
+    }
+    Err(Invalid::value(
+        "the name of a user",
+        text,
+        "it must be letters, digits, _ and -, and start with no digit",
+    ))
 }
 
 fn parse_service_line(text: String) -> Result<String, Invalid> {

@@ -141,9 +141,43 @@ fn checks_refused() {
         "command = \"true\"\nretries = -1",
         "command = \"true\"\nretries = 101",
         "command = \"true\"\nretries = \"1\"",
+        "command = \"true\"\nuser = \"0\"",
+        "command = \"true\"\nuser = \"a b\"",
+        "command = \"true\"\nmemory = \"7M\"",
+        "path = \"/\"\nuser = \"root\"",
+        "path = \"/\"\nmemory = \"1G\"",
         "command = \"true\"\nname = \" \"",
         "command = \"true\"\nname = \"a\\nb\"",
         "command = \"true\"\nname = \"a\"\n[[verify]]\npath = \"/\"\nname = \"a\"",
+    ];
+    insta::assert_snapshot!(errors(&format!("{HEAD}[[verify]]\n"), &tails), @r#"
+    5:1 cannot check nothing: give command or path
+    5:1 cannot check nothing: give command or path
+    7:8 cannot use command and path in one check: give each a [[verify]] of its own
+    6:11 cannot use this as a command: it must be text for /bin/sh
+    6:11 cannot use this value: it must be a string
+    7:10 cannot use status with command: only a check with path has a request and an answer
+    7:8 cannot use json with command: only a check with path has a request and an answer
+    7:1 cannot use the key "memori": there is no such key, did you mean "memory"?
+    7:11 cannot use 0 as timeout: it must be more
+    7:11 cannot use -1 as retries: it must be 0 to 100
+    7:11 cannot use 101 as retries: it must be 0 to 100
+    7:11 cannot use this value: it must be a whole number
+    7:8 cannot use "0" as the name of a user: it must be letters, digits, _ and -, and start with no digit
+    7:8 cannot use "a b" as the name of a user: it must be letters, digits, _ and -, and start with no digit
+    7:10 cannot use so little memory: 8M is the least
+    7:8 cannot use user with path: only a check with command has a process
+    7:10 cannot use memory with path: only a check with command has a process
+    7:8 cannot use this as the name of a check: it must have 1 to 60 characters
+    7:8 cannot use this text: it must be one line, and has '\n'
+    8:1 cannot have two checks named a
+    "#);
+    insta::assert_snapshot!(errors(&format!("verify = 1\n{HEAD}"), &[""]), @"1:10 cannot use this value: it must be a table [verify], or tables [[verify]]");
+}
+
+#[test]
+fn requests_refused() {
+    let tails = [
         "path = \"http://other/\"",
         "path = \"/a b\"",
         "path = \"/\"\nmethod = \"POST\"",
@@ -165,21 +199,6 @@ fn checks_refused() {
         "path = \"/\"\nhost = \"a b\"",
     ];
     insta::assert_snapshot!(errors(&format!("{HEAD}[[verify]]\n"), &tails), @r#"
-    5:1 cannot check nothing: give command or path
-    5:1 cannot check nothing: give command or path
-    7:8 cannot use command and path in one check: give each a [[verify]] of its own
-    6:11 cannot use this as a command: it must be text for /bin/sh
-    6:11 cannot use this value: it must be a string
-    7:10 cannot use status with command: only a check with path has a request and an answer
-    7:8 cannot use json with command: only a check with path has a request and an answer
-    7:1 cannot use the key "memori": the keys here are name, command, path, method, host, headers, status, header, body_contains, json, timeout, retries
-    7:11 cannot use 0 as timeout: it must be more
-    7:11 cannot use -1 as retries: it must be 0 to 100
-    7:11 cannot use 101 as retries: it must be 0 to 100
-    7:11 cannot use this value: it must be a whole number
-    7:8 cannot use this as the name of a check: it must have 1 to 60 characters
-    7:8 cannot use this text: it must be one line, and has '\n'
-    8:1 cannot have two checks named a
     6:8 cannot use "http://other/" as the path of a request: it must start with /
     6:8 cannot use "/a b" as the path of a request: ' ' has no place in it, write it as %XX
     7:10 cannot use "POST" as a method: it must be GET or HEAD
@@ -200,5 +219,4 @@ fn checks_refused() {
     7:10 cannot use the header a twice
     7:8 cannot use "a b" as a Host: it must be NAME or NAME:PORT
     "#);
-    insta::assert_snapshot!(errors(&format!("verify = 1\n{HEAD}"), &[""]), @"1:10 cannot use this value: it must be a table [verify], or tables [[verify]]");
 }

@@ -8,7 +8,9 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
-use crate::config::value::{HeaderName, HeaderValue, HostHeader, Line, RequestPath, Scalar, Statuses, Time};
+use crate::config::value::{
+    HeaderName, HeaderValue, HostHeader, Line, RequestPath, Scalar, Size, Statuses, Time, UserName,
+};
 use crate::model::JsonPointer;
 
 /// A table of commands, or a list of checks.
@@ -31,6 +33,8 @@ pub(in crate::config::manifest) struct VerifyCommands {
 pub(in crate::config::manifest) struct VerifyCheck {
     pub(in crate::config::manifest) name: Option<Spanned<Line>>,
     pub(in crate::config::manifest) command: Option<Spanned<String>>,
+    pub(in crate::config::manifest) user: Option<Spanned<UserName>>,
+    pub(in crate::config::manifest) memory: Option<Spanned<Size>>,
     pub(in crate::config::manifest) path: Option<Spanned<RequestPath>>,
     pub(in crate::config::manifest) method: Option<Spanned<String>>,
     pub(in crate::config::manifest) host: Option<Spanned<HostHeader>>,
