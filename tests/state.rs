@@ -12,13 +12,14 @@ mod builders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
+use std::time::Duration;
 
 use bgctl::files;
 use bgctl::host::layout::Layout;
 use bgctl::journal::{Event, Record};
 use bgctl::model::{
     App, Artifact, Color, Cursor, Digest, EtcdSettings, HealthCheck, Hinted, ImageRef, QuietSignal, Release, ReleaseId,
-    Replica, Resolved, ResolvedImage, Revision, StoreSettings, Stored,
+    Replica, Resolved, ResolvedImage, Revision, StoreSettings, Stored, Verify,
 };
 use bgctl::ops::{Error, install, installed};
 use bgctl::plan;
@@ -220,6 +221,33 @@ fn companions_of_a_release_are_read() {
         (mail.memory, mail.overlap, mail.patience().as_secs()),
         (Some(64 << 20), false, 30)
     );
+}
+
+/// A release and a step of a plan from before there were other checks than commands.
+#[test]
+fn commands_that_verify_are_read() {
+    let host = Host::new();
+    let (layout, name) = (&host.layout, &builders::app().name);
+    let id = builders::id("r5");
+    let record = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state/2/r5.json");
+    fs_err::copy(record, layout.release(name, &id)).unwrap();
+    let release = Releases::new(layout, name).read(&id).unwrap();
+    let lines = ["curl -fsS http://127.0.0.1:$PORT/api/stories", "true"];
+    let verify = Verify::commands(lines, Duration::from_secs(10));
+    assert_eq!(release.verify.as_ref(), Some(&verify));
+    let step = serde_json::json!({
+        "do": "verify", "color": "green", "release": "r5", "commands": lines, "timeout": "10s"
+    });
+    let step: plan::Step = serde_json::from_value(step).unwrap();
+    let same = plan::Step::Verify {
+        color: Color::Green,
+        release: id,
+        previous: None,
+        verify,
+    };
+    assert_eq!(step, same);
+    let written = serde_json::to_string(&same).unwrap();
+    assert_eq!(serde_json::from_str::<plan::Step>(&written).unwrap(), same);
 }
 
 #[test]
@@ -564,10 +592,10 @@ fn state_of_version_2_is_read() {
     record.head.plan.complete(&app, &release);
     let steps = record.head.plan.steps.iter().map(|planned| &planned.step);
     let verify = steps.clone().find_map(|step| match step {
-        plan::Step::Verify { commands, .. } => Some(commands),
+        plan::Step::Verify { verify, .. } => Some(verify),
         _ => None,
     });
-    assert_eq!(verify, Some(&app.verify.commands));
+    assert_eq!(verify, Some(&app.verify));
     let start = steps.clone().find_map(|step| match step {
         plan::Step::Start { health, .. } => Some(health),
         _ => None,

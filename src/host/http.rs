@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Collected, Empty, Limited};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, HOST, HeaderMap, LOCATION, USER_AGENT};
+use hyper::http::request;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 /// The most that is read of an answer's body, bytes.
 const BODY: usize = 64 * 1024;
@@ -37,11 +39,27 @@ impl Answer {
     pub fn said(&self) -> String {
         let status = self.status.as_u16();
         let to = self.headers.get(LOCATION).and_then(|to| to.to_str().ok());
-        match to.map_or_else(|| first_line(&self.body), |to| format!("to {}", first_line(to))) {
+        match to.map_or_else(|| self.first_line(), |to| format!("to {}", first_line(to))) {
             said if said.is_empty() => status.to_string(),
             said => format!("{status}: {said}"),
         }
     }
+
+    /// The first line of its body that says anything, without what is HTML, and fit to be shown; empty where none does.
+    pub fn first_line(&self) -> String {
+        first_line(&self.body)
+    }
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It is longer than what is read of one.
+    Long,
+    /// It had no end in time.
+    Slow,
+    /// It broke off.
+    Broken,
 }
 
 /// The first line that says anything, without what is HTML, and fit to be shown.
@@ -71,8 +89,40 @@ pub async fn get<'h>(
     path: &str,
     headers: impl IntoIterator<Item = (&'h String, &'h String)>,
 ) -> eyre::Result<Answer> {
+    let request = request(Method::GET, host, path, headers).body(Empty::new())?;
+    let (answer, cut) = exchange(stream, request, BODY, || Instant::now() + BODY_TIME).await?;
+    // The status is the answer: a body that breaks off or has no end changes nothing about it.
+    Ok(match cut {
+        Some(_) => Answer {
+            body: String::new(),
+            ..answer
+        },
+        None => answer,
+    })
+}
+
+/// Sends a request as [`get`] does, and reads up to `most` bytes of the answer's body, until `deadline` at most. Returns what
+/// it has of it, and why that is not all. Fails where no answer comes; for the head there is no time limit.
+pub async fn ask<'h>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    method: Method,
+    host: &str,
+    path: &str,
+    headers: impl IntoIterator<Item = (&'h String, &'h String)>,
+    (most, deadline): (usize, Instant),
+) -> eyre::Result<(Answer, Option<Cut>)> {
+    let request = request(method, host, path, headers).body(Empty::new())?;
+    Ok(exchange(stream, request, most, || deadline).await?)
+}
+
+fn request<'h>(
+    method: Method,
+    host: &str,
+    path: &str,
+    headers: impl IntoIterator<Item = (&'h String, &'h String)>,
+) -> request::Builder {
     let mut request = Request::builder()
-        .method(Method::GET)
+        .method(method)
         .uri(path)
         .header(HOST, host)
         .header(USER_AGENT, USER)
@@ -88,23 +138,44 @@ pub async fn get<'h>(
             request = request.header(name, value);
         }
     }
-    let request = request.body(Empty::<Bytes>::new())?;
+    request
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Empty<Bytes>>,
+    most: usize,
+    deadline: impl FnOnce() -> Instant,
+) -> Result<(Answer, Option<Cut>), hyper::Error> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let exchange = async move {
-        let response = sender.send_request(request).await?;
-        let (parts, body) = response.into_parts();
-        // The status is the answer: a body that breaks off or has no end changes nothing about it.
-        let body = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await;
-        let body = body.ok().and_then(Result::ok).map(Collected::to_bytes);
-        Ok::<_, hyper::Error>(Answer {
+        let (parts, mut body) = sender.send_request(request).await?.into_parts();
+        let mut text = Vec::new();
+        let read = async {
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else { return Some(Cut::Broken) };
+                let data = frame.data_ref().map(AsRef::as_ref).unwrap_or_default();
+                text.extend_from_slice(data);
+                if text.len() > most {
+                    text.truncate(most);
+                    return Some(Cut::Long);
+                }
+            }
+            None
+        };
+        let cut = tokio::time::timeout_at(deadline(), read)
+            .await
+            .unwrap_or(Some(Cut::Slow));
+        let answer = Answer {
             status: parts.status,
             headers: parts.headers,
-            body: String::from_utf8_lossy(&body.unwrap_or_default()).into_owned(),
-        })
+            body: String::from_utf8_lossy(&text).into_owned(),
+        };
+        Ok::<_, hyper::Error>((answer, cut))
     };
     // The connection's own error reaches the exchange as well.
     let (answer, _connection) = futures_util::future::join(exchange, connection).await;
-    Ok(answer?)
+    answer
 }
 
 #[cfg(test)]

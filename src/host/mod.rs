@@ -3,6 +3,7 @@
 //! * [`layout`]: where everything is
 //! * [`systemd`]: units, over D-Bus
 //! * [`probe`]: is an instance healthy
+//! * [`assertion`]: does it answer a request as it should
 //! * [`process`]: its name, its sockets, its end
 //! * [`program`]: the file of one, and whether it was changed
 //! * [`connections`]: who is connected to a port; draining
@@ -10,6 +11,7 @@
 //! * [`http`]: one small request
 //! * [`identity`]: who this host is to others
 
+pub mod assertion;
 pub mod command;
 pub mod connections;
 pub mod http;

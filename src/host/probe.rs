@@ -166,7 +166,8 @@ async fn over_tcp(port: Port) -> Result<(), String> {
     }
 }
 
-async fn connect(port: Port) -> Result<TcpStream, String> {
+/// A connection to the port on this host. Errors with why there is none, as in `connection refused`.
+pub(super) async fn connect(port: Port) -> Result<TcpStream, String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.get()));
     let stream = TcpStream::connect(address).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::ConnectionRefused => REFUSED.to_owned(),

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
-use serde::{Deserialize, Serialize};
 
 use super::{
     AppName, ByColor, Color, Companion, CredentialId, EnvName, EnvironmentFile, HealthCheck, ImageRef, OnChange, Port,
-    PortName, Pull, Site, Strategy,
+    PortName, Pull, Site, Strategy, Verify,
 };
 
 /// An app: everything that its manifest says, validated, with the defaults filled in.
@@ -135,16 +133,6 @@ pub struct Program {
     pub on_change: Option<OnChange>,
     /// Whether it has `/var/lib/private/APP` to write to (systemd.exec(5), `StateDirectory=`).
     pub state_directory: bool,
-}
-
-/// Commands that a release must pass before it takes traffic.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verify {
-    /// Each runs by `/bin/sh -c`, in this order.
-    pub commands: Vec<String>,
-    /// How long one may take.
-    #[serde(with = "duration")]
-    pub timeout: Duration,
 }
 
 /// What becomes of a release that is staged.

@@ -26,7 +26,7 @@ pub fn check_host(text: &str) -> Result<(), Invalid> {
     Err(Invalid::value("a Host", text, "it must be NAME or NAME:PORT"))
 }
 
-/// Errors with [`Invalid`] where `text` is no name of a header that a health check may have.
+/// Errors with [`Invalid`] where `text` is no name of a header that a check may have.
 pub fn check_header_name(text: &str) -> Result<(), Invalid> {
     let refuse = |reason: &str| Err(Invalid::value("a header", text, reason));
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -54,10 +54,10 @@ pub fn check_program(text: &str) -> Result<(), Invalid> {
     ))
 }
 
-/// Fails with [`Invalid`] where `text` is no path (with its query) for a health check, which nginx sends in a request line as it
-/// stands.
-pub fn check_health_path(text: &str) -> Result<(), Invalid> {
-    let refuse = |reason: &str| Err(Invalid::value("the path of the health check", text, reason));
+/// Fails with [`Invalid`] where `text`, which is a `what`, is no path (with its query) that can stand in a request line as it is,
+/// also in one that nginx sends.
+pub fn check_request_path(what: &str, text: &str) -> Result<(), Invalid> {
+    let refuse = |reason: &str| Err(Invalid::value(what, text, reason));
     if !text.starts_with('/') {
         return refuse("it must start with /");
     }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn health_paths() {
         for good in ["/", "/health", "/a?b=c&d=%20"] {
-            assert!(check_health_path(good).is_ok(), "{good}");
+            assert!(check_request_path("a path", good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -127,7 +127,7 @@ mod tests {
             "/a#b",
             "/ä",
         ] {
-            assert!(check_health_path(bad).is_err(), "{bad}");
+            assert!(check_request_path("a path", bad).is_err(), "{bad}");
         }
     }
 

@@ -42,6 +42,11 @@ impl UnitName {
         Self(format!("bgctl-switch@{app}.service"))
     }
 
+    /// The unit that a command which verifies a release of an app runs in: `bgctl-verify-APP.service`.
+    pub fn verify(app: &AppName) -> Self {
+        Self(format!("bgctl-verify-{app}.service"))
+    }
+
     /// A service of the host that is named in bgctl's settings, as in `nginx.service`; fails with
     /// [`Invalid`](super::Invalid) where the name has other characters than systemd allows or no `.service`.
     pub fn service(name: &str) -> Result<Self, super::Invalid> {
@@ -81,6 +86,7 @@ mod tests {
         );
         assert_eq!(UnitName::template(&app).as_str(), "shop@.service");
         assert_eq!(UnitName::switch(&app).as_str(), "bgctl-switch@shop.service");
+        assert_eq!(UnitName::verify(&app).as_str(), "bgctl-verify-shop.service");
         let replica = Replica::parse("worker", "2").unwrap();
         let companion = UnitName::companion(&app, Color::Green, &replica);
         assert_eq!(companion.as_str(), "shop_worker@green-2.service");

@@ -106,6 +106,7 @@ async fn carry_out(
     let plan = &record.head.plan;
     let mut machine = context.machine(app.clone()).await?.with_log(log);
     let mut events: Vec<_> = record.events().cloned().collect();
+    machine.end_commands(plan, &events).await?;
     let boot = boot_id(machine.systemd()).await?;
     events.push(machine.record(Event::Resumed { boot })?.event);
     if switches.is_requested(id, Request::Abort)?

@@ -63,10 +63,7 @@ fn complete(step: &mut Step, app: &App, release: &Release) {
             health.clone_from(&release.health);
         }
         Step::Stop { timeout, .. } => *timeout = app.run.stop_timeout,
-        Step::Verify { commands, timeout, .. } => {
-            commands.clone_from(&app.verify.commands);
-            *timeout = app.verify.timeout;
-        }
+        Step::Verify { verify, .. } => verify.clone_from(&app.verify),
         Step::Confirm { health, .. } => *health = promote::expected(app, release),
         Step::Pin { .. }
         | Step::Enable { .. }

@@ -24,7 +24,7 @@ pub(super) fn steps(app: &App, color: Color, release: &Release, observed: &Obser
         steps.push(pin(app, color, id, idle, observed));
         steps.push(start(app, color, release));
     }
-    steps.extend(verify(app, color, release));
+    steps.extend(verify(app, color, release, observed));
     // A warm color that is enabled was so before; any other one was disabled when it was cleared.
     let undo = (!warm || !idle.enabled).then_some(Step::Disable { color });
     let reason = format!("from the promote on {color} must come back after a reboot");
@@ -43,16 +43,17 @@ pub(super) fn start(app: &App, color: Color, release: &Release) -> PlannedStep {
 }
 
 /// The step that runs the release's own checks, where it has any.
-pub(super) fn verify(app: &App, color: Color, release: &Release) -> Option<PlannedStep> {
-    let checks = release.verify.as_ref().unwrap_or(&app.verify);
-    let verify = Step::Verify {
+pub(super) fn verify(app: &App, color: Color, release: &Release, observed: &Observed) -> Option<PlannedStep> {
+    let verify = release.verify.as_ref().unwrap_or(&app.verify);
+    let cursor = observed.cursor.as_ref().map(|stored| &stored.cursor);
+    let step = Step::Verify {
         color,
         release: release.id.clone(),
-        commands: checks.commands.clone(),
-        timeout: checks.timeout,
+        previous: cursor.and_then(|cursor| cursor.release.clone()),
+        verify: verify.clone(),
     };
     let reason = "the release's own checks, before it takes traffic";
-    (!checks.commands.is_empty()).then(|| PlannedStep::undoable(verify, [], reason))
+    (!verify.checks.is_empty()).then(|| PlannedStep::undoable(step, [], reason))
 }
 
 /// The step that pins a release to a color.

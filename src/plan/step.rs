@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::{optional as optional_duration, required as duration};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Color, HealthCheck, ReleaseId, Replica, Revision, Route, Staged, in_words};
+use crate::model::{Color, HealthCheck, ReleaseId, Replica, Revision, Route, Staged, Verify, in_words};
 
 /// One change to the host or the store, or one proof. Each can run twice, and holds all that it needs to know: whoever
 /// performs it makes no choices.
@@ -35,17 +35,18 @@ pub enum Step {
         #[serde(with = "duration")]
         timeout: Duration,
     },
-    /// Run the manifest's verify commands against a color.
+    /// Run the release's own checks against a color.
     Verify {
         /// Which.
         color: Color,
         /// The release in it, which the commands are told.
         release: ReleaseId,
-        /// The commands, each run by `/bin/sh -c`, in this order.
-        commands: Vec<String>,
-        /// How long one may take.
-        #[serde(with = "duration")]
-        timeout: Duration,
+        /// The release that was active before, which they are told, too.
+        #[serde(default)]
+        previous: Option<ReleaseId>,
+        /// The checks.
+        #[serde(flatten)]
+        verify: Verify,
     },
     /// Start a color at boot.
     Enable {

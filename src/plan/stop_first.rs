@@ -48,7 +48,7 @@ pub(super) fn steps(next: &Next<'_>, hold: Duration) -> Vec<PlannedStep> {
         steps.extend(end(next));
     }
     steps.push(stage::start(app, to, release));
-    steps.extend(stage::verify(app, to, release));
+    steps.extend(stage::verify(app, to, release, observed));
     let reason = format!("from the promote on {to} must come back after a reboot");
     let disable = [Step::Disable { color: to }];
     steps.push(PlannedStep::undoable(Step::Enable { color: to }, disable, reason));

@@ -7,8 +7,8 @@ use super::place::{
     ListenLine, Place, Trust, Upstream, https_port, listen_lines, places, speaks_grpc, time, upstreams,
 };
 use crate::model::{
-    App, AppName, Check, HttpCheck, Invalid, Port, ServerName, check_header_name, check_header_value,
-    check_health_path, check_host, sealed,
+    App, AppName, Check, HttpCheck, Invalid, Port, ServerName, check_header_name, check_header_value, check_host,
+    check_request_path, sealed,
 };
 
 /// What a site needs to know of its host.
@@ -90,7 +90,8 @@ impl<'a> Site<'a> {
             Check::Http(http) => Some(http),
             Check::Tcp | Check::Image | Check::Command { .. } => None,
         };
-        let health_path = http.map(|http| check_health_path(&http.path).map(|()| http.path.as_str()));
+        let health_path = http
+            .map(|http| check_request_path("the path of the health check", &http.path).map(|()| http.path.as_str()));
         let socket = |path| super::path("a path of a socket", path);
         let page = |path: &'a Option<Utf8PathBuf>| {
             let path = path.as_deref();

@@ -86,6 +86,30 @@ fn map(key: impl Strategy<Value = String>, value: impl Strategy<Value = String>)
     table.prop_map(|map| Value::Table(map.into_iter().collect()))
 }
 
+/// A check, with one more key.
+fn checks() -> impl Strategy<Value = Value> {
+    let text = || text().prop_map(Value::from);
+    let asks = prop_oneof![
+        path().prop_map(|path| ("path", Value::from(path))),
+        text().prop_map(|line| ("command", line))
+    ];
+    let more = prop_oneof![
+        text().prop_map(|value| ("name", value)),
+        text().prop_map(|value| ("host", value)),
+        text().prop_map(|value| ("method", value)),
+        text().prop_map(|value| ("body_contains", value)),
+        map("[A-Za-z-]{1,9}", self::text()).prop_map(|value| ("headers", value)),
+        map("[A-Za-z-]{1,9}", self::text()).prop_map(|value| ("header", value)),
+        map("/?[a-z~/0-9]{0,9}", self::text()).prop_map(|value| ("json", value)),
+        any::<i64>().prop_map(|value| ("status", value.into())),
+        any::<i64>().prop_map(|value| ("retries", value.into())),
+    ];
+    (asks, more).prop_map(|(asks, more)| {
+        let table = [asks, more].map(|(key, value)| (key.to_owned(), value));
+        Value::Array(vec![Value::Table(table.into_iter().collect())])
+    })
+}
+
 /// What stands at a key of a manifest of either kind.
 fn anywhere() -> impl Strategy<Value = (&'static str, Value)> {
     let text = || text().prop_map(Value::from);
@@ -107,6 +131,7 @@ fn anywhere() -> impl Strategy<Value = (&'static str, Value)> {
         keyed("health.headers", map("[A-Za-z-]{1,9}", self::text()).boxed()),
         keyed("health.command", list(self::path()).boxed()),
         keyed("verify.commands", list(self::text()).boxed()),
+        keyed("verify", checks().boxed()),
         keyed("nginx.server_name", list("[a-z*._-]{1,9}").boxed()),
         keyed("nginx.server_name", list(self::text()).boxed()),
         keyed("nginx.listen", list("([0-9.]{1,9}:)?[0-9]{1,4}").boxed()),
@@ -145,7 +170,10 @@ fn set(manifest: &mut Table, key: &str, value: Value) {
         None => drop(manifest.insert(key.to_owned(), value)),
         Some((table, key)) => {
             let table = manifest.entry(table).or_insert_with(|| Table::new().into());
-            table.as_table_mut().unwrap().insert(key.to_owned(), value);
+            // It may be of the other form.
+            if let Some(table) = table.as_table_mut() {
+                table.insert(key.to_owned(), value);
+            }
         }
     }
 }

@@ -35,10 +35,7 @@ pub fn app() -> App {
         extra_ports: BTreeMap::new(),
         companions: Vec::new(),
         health: health(),
-        verify: Verify {
-            commands: Vec::new(),
-            timeout: Duration::from_secs(60),
-        },
+        verify: Verify::default(),
         site: Site {
             server_names: vec![ServerName::parse("_").unwrap()],
             listen: vec![Listening::plain(Listen::parse("80").unwrap())],

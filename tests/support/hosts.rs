@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgctl::model::{self, ActiveState, App, ByColor, Color, Cursor, InstanceState, Observed, Revision, Stored};
+use bgctl::model::{self, ActiveState, App, ByColor, Color, Cursor, InstanceState, Observed, Revision, Stored, Verify};
 use proptest::prelude::*;
 
 use crate::builders::{self, app, fresh, id, release};
@@ -62,7 +62,7 @@ pub fn any_app() -> impl Strategy<Value = App> {
             let mut app = app();
             app.strategy = strategy;
             app.stage.expires = (drain > 45_000).then_some(Duration::from_millis(drain));
-            app.verify.commands.extend(verify.then(|| "true".to_owned()));
+            app.verify = Verify::commands(verify.then_some("true"), Duration::from_secs(60));
             app.bake = Duration::from_millis(bake.saturating_sub(45_000));
             app.confirm_within = (bake > 60_000).then_some(Duration::from_millis(bake));
             app.drain.keep_warm = keep_warm && !strategy.is_stop_first();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bgctl::model::{ActiveState, App, Color, Observed, Replica, Route, Strategy};
+use bgctl::model::{ActiveState, App, Color, Observed, Replica, Route, Strategy, Verify};
 use bgctl::plan::{self, Plan};
 
 use crate::builders::{
@@ -58,11 +58,17 @@ fn promote(name: &'static str, app: &App, observed: Observed) -> Scenario {
     Scenario { name, observed, plan }
 }
 
+/// One check of a release, a command.
+fn stories() -> Verify {
+    let line = "curl -fsS http://127.0.0.1:$PORT/api/stories";
+    Verify::commands([line], Duration::from_secs(60))
+}
+
 /// Each verb that a release is staged, promoted and taken down by.
 fn stages() -> Vec<Scenario> {
     let app = app();
     let mut careful = app.clone();
-    careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
+    careful.verify = stories();
     careful.bake = Duration::from_secs(60);
     careful.confirm_within = Some(Duration::from_secs(300));
     careful.stage.expires = Some(Duration::from_secs(7200));
@@ -117,7 +123,7 @@ fn beside_staged() -> Vec<Scenario> {
 fn switches() -> Vec<Scenario> {
     let app = app();
     let mut careful = app.clone();
-    careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
+    careful.verify = stories();
     careful.bake = Duration::from_secs(60);
     careful.confirm_within = Some(Duration::from_secs(300));
     let mut warm = app.clone();
@@ -167,7 +173,7 @@ fn stop_first() -> Vec<Scenario> {
         hold: Duration::from_secs(10),
     };
     let mut careful = app.clone();
-    careful.verify.commands = vec!["curl -fsS http://127.0.0.1:$PORT/api/stories".to_owned()];
+    careful.verify = stories();
     careful.bake = Duration::from_secs(60);
     careful.confirm_within = Some(Duration::from_secs(300));
     let cold = with_previous(state(ActiveState::Inactive, false, Some("r0")));

@@ -66,4 +66,5 @@ mod switch;
 mod trouble;
 mod uninstall;
 mod upgrade;
+mod verify;
 mod vhosts;

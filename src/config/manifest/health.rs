@@ -120,7 +120,7 @@ fn refuse_without_path(written: &written::Health) -> Result<(), Problem> {
 }
 
 /// The headers beside `Host`. An app that answers users over TLS may send all others elsewhere.
-fn headers(
+pub(super) fn headers(
     written: Option<Spanned<BTreeMap<HeaderName, HeaderValue>>>,
     site: &Site,
 ) -> Result<BTreeMap<String, String>, Problem> {

@@ -11,6 +11,7 @@ mod site;
 mod switch;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod written;
 
 pub use masked::masked;
@@ -24,9 +25,8 @@ use toml::Spanned;
 use super::error::Problem;
 use super::value::Time;
 use super::{ConfigError, FileError, read_text};
-use crate::model::{App, Drain, Stage, Verify};
+use crate::model::{App, Drain, Stage};
 
-const VERIFY_TIMEOUT: Duration = Duration::from_secs(60);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads the manifest at `path`; what is wrong in it is a [`FileError::Invalid`].
@@ -59,7 +59,7 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
         health: health::validate(written.health, &run, &site)?,
         run,
         companions,
-        verify: verify(written.verify)?,
+        verify: verify::validate(written.verify, &site)?,
         site,
         strategy,
         stage: Stage {
@@ -75,23 +75,6 @@ fn validate(written: written::Manifest) -> Result<App, Problem> {
         ports,
         extra_ports,
     })
-}
-
-fn verify(written: written::Verify) -> Result<Verify, Problem> {
-    let timeout = above_zero(written.timeout, VERIFY_TIMEOUT, "timeout")?;
-    let mut commands = Vec::new();
-    for command in written.commands {
-        let span = command.span();
-        let command = command.into_inner();
-        if command.trim().is_empty() || command.contains('\0') {
-            return Err(Problem::at(
-                span,
-                "cannot use this as a command: it must be text for /bin/sh",
-            ));
-        }
-        commands.push(command);
-    }
-    Ok(Verify { commands, timeout })
 }
 
 /// The time that was written for `key`, or the default; fails for zero.

@@ -1,5 +1,7 @@
 //! The manifest as written: every key optional, every single value checked.
 
+mod verify;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,6 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+pub(super) use self::verify::{Verify, VerifyCheck, VerifyCommands};
 use crate::config::value::{
     AbsolutePath, DockerOption, HeaderName, HeaderValue, HealthPath, HostHeader, Line, PortNumber, ServiceLine, Size,
     Status, Text, Time, Volume,
@@ -112,14 +115,6 @@ pub(super) struct Health {
     pub(super) timeout: Option<Spanned<Time>>,
     pub(super) deadline: Option<Spanned<Time>>,
     pub(super) healthy_for: Option<Spanned<Time>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub(super) struct Verify {
-    #[serde(default)]
-    pub(super) commands: Vec<Spanned<String>>,
-    pub(super) timeout: Option<Spanned<Time>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

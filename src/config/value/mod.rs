@@ -1,16 +1,19 @@
 //! Single values of a configuration file: each type has checked what it holds.
 
+mod answer;
 mod docker;
 mod host;
 mod quantity;
 mod text;
 
+pub(super) use answer::{Scalar, Statuses};
 pub(super) use docker::{DockerOption, Volume};
 pub(super) use host::{Endpoint, KeyPrefix, ServiceName};
 pub use quantity::parse_time;
 pub(super) use quantity::{PortNumber, Size, Status, Time};
 pub(super) use text::{
-    AbsolutePath, HeaderName, HeaderValue, HealthPath, HostHeader, Line, ServiceLine, Text, is_of_text,
+    AbsolutePath, HeaderName, HeaderValue, HealthPath, HostHeader, Line, RequestPath, ServiceLine, Text, UserName,
+    is_of_text,
 };
 
 /// Declares a type that is read from a `$from` by `$parse`.

@@ -116,7 +116,7 @@ fn parse_port(number: i64) -> Result<Port, Invalid> {
         .ok_or_else(|| Invalid::value("a port", number, "ports are 1 to 65535"))
 }
 
-fn parse_status(number: i64) -> Result<u16, Invalid> {
+pub(super) fn parse_status(number: i64) -> Result<u16, Invalid> {
     u16::try_from(number)
         .ok()
         .filter(|status| (100..=599).contains(status))

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::value;
-use crate::model::{Invalid, check_header_name, check_header_value, check_health_path, check_host, check_path};
+use crate::model::{Invalid, check_header_name, check_header_value, check_host, check_path, check_request_path};
 
 value!(
     /// One line of text, without control characters.
@@ -22,6 +22,10 @@ value!(
     HealthPath(String), String, parse_health_path
 );
 value!(
+    /// The path of a request, with its query.
+    RequestPath(String), String, |text: String| check_request_path("the path of a request", &text).map(|()| text)
+);
+value!(
     /// What a request has as `Host`.
     HostHeader(String), String, |text: String| check_host(&text).map(|()| text)
 );
@@ -32,6 +36,10 @@ value!(
 value!(
     /// The value of a header.
     HeaderValue(String), String, |text: String| check_header_value(&text).map(|()| text)
+);
+value!(
+    /// The name of a user of the host.
+    UserName(String), String, parse_user
 );
 value!(
     /// A line for `[Service]`.
@@ -66,7 +74,21 @@ fn parse_path(text: String) -> Result<Utf8PathBuf, Invalid> {
 }
 
 fn parse_health_path(text: String) -> Result<String, Invalid> {
-    check_health_path(&text).map(|()| text)
+    check_request_path("the path of the health check", &text).map(|()| text)
+}
+
+/// As useradd(8) takes it; systemd takes no others without a warning (systemd.exec(5), `User=`).
+fn parse_user(text: String) -> Result<String, Invalid> {
+    let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if text.len() <= 31 && text.starts_with(first) && text.chars().all(plain) {
+        return Ok(text);
+    }
+    Err(Invalid::value(
+        "the name of a user",
+        text,
+        "it must be letters, digits, _ and -, and start with no digit",
+    ))
 }
 
 fn parse_service_line(text: String) -> Result<String, Invalid> {

@@ -43,6 +43,11 @@ pub(super) fn is_no_such_unit(error: &zbus::Error) -> bool {
     }
 }
 
+/// Whether it means that there is a unit of that name in memory already.
+pub(super) fn is_loaded(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.systemd1.UnitExists")
+}
+
 /// Whether it means that this was asked for too often in too short a time; to be asked for again later.
 pub(super) fn is_rate_limited(error: &zbus::Error) -> bool {
     matches!(error, zbus::Error::FDO(error) if matches!(**error, fdo::Error::LimitsExceeded(_)))

@@ -5,6 +5,7 @@ mod explain;
 mod job;
 mod reload;
 mod state;
+mod transient;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use self::bus::{ManagerProxy, ServiceProxy, UnitProxy};
 use self::explain::{explain, not_done};
 use self::job::Ended;
 pub use self::state::{Load, MainExit, UnitState};
+pub use self::transient::Transient;
 use crate::model::{ActiveState, Hint as _, Hinted, UnitFile, UnitName};
 
 /// How long a job of an instance may take beyond the time that the app itself is given.
@@ -271,6 +273,20 @@ impl Systemd {
         }
     }
 
+    /// Waits for the job that `call` asks for. Returns `None` where it does not end within `deadline`.
+    async fn job(
+        &self,
+        call: impl Future<Output = zbus::Result<OwnedObjectPath>>,
+        deadline: Duration,
+    ) -> Option<zbus::Result<Ended>> {
+        let job = async {
+            let subscribed = self.subscribed.get_or_try_init(|| self.subscribe());
+            let ((), signals) = tokio::try_join!(subscribed, self.manager.receive_job_removed())?;
+            job::run(&self.manager, signals, call).await
+        };
+        tokio::time::timeout(deadline, job).await.ok()
+    }
+
     /// Waits for the job that `call` asks for, and then looks at the unit: a job of a unit whose conditions are not met is
     /// `done` as well.
     async fn finish(
@@ -281,12 +297,7 @@ impl Systemd {
         deadline: Duration,
         good: impl Fn(ActiveState) -> bool,
     ) -> eyre::Result<()> {
-        let job = async {
-            let subscribed = self.subscribed.get_or_try_init(|| self.subscribe());
-            let ((), signals) = tokio::try_join!(subscribed, self.manager.receive_job_removed())?;
-            job::run(&self.manager, signals, call).await
-        };
-        let Ok(ended) = tokio::time::timeout(deadline, job).await else {
+        let Some(ended) = self.job(call, deadline).await else {
             return Err(not_done(
                 verb,
                 unit,

@@ -16,6 +16,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// So many times as many lines are read as are shown: an app that logs each request says the same again and again.
 const READ: usize = 10;
 
+/// The most that is read, bytes: an entry has 48 KiB of text at most (journald.conf(5), `LineMax=`), several times as long where it
+/// is not printable.
+const KEPT: usize = 4 << 20;
+
 /// The longest line that is shown, characters.
 const LINE: usize = 400;
 
@@ -23,13 +27,25 @@ const LINE: usize = 400;
 /// where the journal cannot be read.
 pub async fn last(systemd: &Systemd, unit: &UnitName, count: usize) -> eyre::Result<Vec<String>> {
     let invocation = systemd.state(unit).await?.invocation;
+    let messages = messages(&read(unit, count).await?, invocation.as_deref(), |_| true)?;
+    Ok(parse(&messages, count))
+}
+
+/// The last `count` different lines that this invocation of `unit` printed, oldest first. Fails where the journal cannot be read.
+pub async fn said(unit: &UnitName, invocation: Option<&str>, count: usize) -> eyre::Result<Vec<String>> {
+    let own = |entry: &Entry| entry.told_of.is_none();
+    let messages = messages(&read(unit, count).await?, invocation, own)?;
+    Ok(parse(&messages, count))
+}
+
+/// The end of a unit's log, an entry a line.
+async fn read(unit: &UnitName, count: usize) -> eyre::Result<String> {
     // What was just logged may still be on its way to the journal; without this the very last words can be missing.
     if let Err(error) = Command::new("journalctl", ["--sync"], TIMEOUT).run().await {
         tracing::debug!("{error}");
     }
-    let journal = Command::new("journalctl", arguments(unit, READ * count), TIMEOUT);
-    let messages = messages(&journal.run().await?.stdout, invocation.as_deref())?;
-    Ok(parse(&messages, count))
+    let journal = Command::new("journalctl", arguments(unit, READ * count), TIMEOUT).keeping(KEPT);
+    Ok(journal.run().await?.stdout)
 }
 
 /// `report` with the end of the unit's log as its details. Where the log cannot be read the report stays as it is: the
@@ -86,9 +102,15 @@ impl Default for Message {
     }
 }
 
-/// The messages from the first one of `invocation` on, a line each, or all where there is none of it. One that a process wrote
-/// just before its end can be without an invocation: its process is not there any more when journald asks who wrote it.
-fn messages(json: &str, invocation: Option<&str>) -> eyre::Result<String> {
+/// The messages that are wanted, from the first one of `invocation` on, a line each, or from the start where there is none of it.
+/// One that a process wrote just before its end can be without an invocation: its process is not there any more when journald
+/// asks who wrote it.
+fn messages(json: &str, invocation: Option<&str>, is_wanted: impl Fn(&Entry) -> bool) -> eyre::Result<String> {
+    // Of very much the end was kept, without the start of its first entry.
+    let json = match json.split_once('\n') {
+        Some((part, rest)) if !part.starts_with('{') => rest,
+        _ => json,
+    };
     let entries: Vec<Entry> = json.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let is_of = |entry: &Entry| {
         [&entry.told_of, &entry.written_by]
@@ -101,7 +123,8 @@ fn messages(json: &str, invocation: Option<&str>) -> eyre::Result<String> {
         Message::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Message::Other(_) => String::new(),
     };
-    let messages: Vec<_> = entries.into_iter().skip(first.unwrap_or_default()).map(text).collect();
+    let entries = entries.into_iter().skip(first.unwrap_or_default());
+    let messages: Vec<_> = entries.filter(is_wanted).map(text).collect();
     Ok(messages.join("\n"))
 }
 
@@ -165,11 +188,21 @@ mod tests {
             r#"{"MESSAGE": null, "_SYSTEMD_INVOCATION_ID": "b"}"#,
         ]
         .join("\n");
-        let of = |invocation| parse(&messages(&json, invocation).unwrap(), 10);
+        let of = |invocation| parse(&messages(&json, invocation, |_| true).unwrap(), 10);
         assert_eq!(of(Some("b")), ["started", "\u{fffd}.", "last words"]);
         assert_eq!(of(Some("c")), of(None));
         assert_eq!(of(None).len(), 4);
-        assert!(messages("", None).unwrap().is_empty());
-        assert!(messages("Hint: you see no messages", None).is_err());
+        let own = |entry: &Entry| entry.told_of.is_none();
+        assert_eq!(
+            messages(&json, Some("b"), own).unwrap(),
+            "\u{1b}[m\u{fffd}.\nlast words\n"
+        );
+        let cut = json.split_once(' ').unwrap().1;
+        assert_eq!(
+            messages(cut, Some("b"), own).unwrap(),
+            messages(&json, Some("b"), own).unwrap()
+        );
+        assert!(messages("", None, own).unwrap().is_empty());
+        assert!(messages("Hint: you see no messages", None, own).is_err());
     }
 }

@@ -227,12 +227,9 @@ impl Machine {
             Step::Verify {
                 color,
                 release,
-                commands,
-                timeout,
-            } => {
-                let app = &self.app;
-                verify::run(app, *color, release, commands, *timeout).await?;
-            }
+                previous,
+                verify,
+            } => self.verify(*color, release, previous.as_ref(), verify).await?,
             Step::Enable { color } => self.systemd.enable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Disable { color } => self.systemd.disable(&[&self.unit(*color)]).await.map(drop)?,
             Step::Stage {
