@@ -77,6 +77,24 @@ fn workers_killed_again_and_again_still_bring_the_switch_to_its_end() {
     assert_eq!(releases(&load.stop()), ["p1 in blue", "p2 in green"]);
 }
 
+/// As an upgrade of its package does.
+#[test]
+fn switch_goes_on_while_systemd_executes_itself_anew() {
+    let host = Host::boot("reexec");
+    host.use_local_store();
+    let app = App::program(&host, "anew", 9100).set("bake.duration", "4s").install();
+    app.switch("p1");
+    let load = Load::on(&app);
+    let client = host.spawn("bgctl switch anew --release p2 --json");
+    for _ in 0..25 {
+        host.succeed("systemctl daemon-reexec");
+    }
+    let report = Host::wait(client).expect(0).json();
+    assert_eq!(report["outcome"], "done", "{report:#}");
+    app.is_served_by("p2", "green");
+    assert_eq!(releases(&load.stop()), ["p1 in blue", "p2 in green"]);
+}
+
 #[test]
 fn switch_goes_on_after_a_power_cut_at_any_moment() {
     let host = Host::boot("power-cut");

@@ -43,6 +43,13 @@ pub(super) fn is_no_such_unit(error: &zbus::Error) -> bool {
     }
 }
 
+/// Whether it means that systemd is not on the bus just now, as while it executes itself anew (`systemctl daemon-reexec`, which an
+/// upgrade of its package does): what was asked may have been done or not.
+pub(super) fn is_away(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::FDO(error)
+        if matches!(**error, fdo::Error::NoReply(_) | fdo::Error::NameHasNoOwner(_) | fdo::Error::ServiceUnknown(_)))
+}
+
 /// Whether it means that there is a unit of that name in memory already.
 pub(super) fn is_loaded(error: &zbus::Error) -> bool {
     matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.systemd1.UnitExists")

@@ -24,7 +24,8 @@ impl Systemd {
     pub async fn daemon_reload(&self) -> eyre::Result<()> {
         let began = Instant::now();
         loop {
-            match self.manager.reload().await {
+            let reload = async || self.manager.reload().await;
+            match self.patiently(reload).await {
                 Err(error) if is_rate_limited(&error) && began.elapsed() < LIMITED => tokio::time::sleep(AGAIN).await,
                 reloaded => return reloaded.map_err(|error| explain("make systemd read", &"unit files", &error)),
             }
@@ -34,7 +35,7 @@ impl Systemd {
     /// Makes systemd read the links by which units are enabled, where it asks for that. Errors as [`Systemd::daemon_reload`]
     /// does.
     pub async fn read_links(&self) -> eyre::Result<()> {
-        let asks = self.asks_for_all().await;
+        let asks = self.patiently(async || self.asks_for_all().await).await;
         if asks.map_err(|error| explain("look at", &WITHOUT_FILE, &error))? {
             self.daemon_reload().await?;
         }

@@ -131,12 +131,19 @@ impl Systemd {
         let began = std::time::Instant::now();
         loop {
             let properties = command.properties();
-            let start = self
-                .manager
-                .start_transient_unit(unit.as_str(), "fail", &properties, &[]);
+            let start = async || {
+                let manager = &self.manager;
+                manager
+                    .start_transient_unit(unit.as_str(), "fail", &properties, &[])
+                    .await
+            };
             match self.job(start, command.timeout + STOP + JOB_MARGIN).await {
                 Some(Ok(Ended::Result(_) | Ended::Unheard)) => return self.state(unit).await,
-                Some(Err(error)) if is_loaded(&error) && began.elapsed() < FORGOTTEN => tokio::time::sleep(LOOK).await,
+                // Not yet forgotten, or started by an attempt whose answer was lost.
+                Some(Err(error)) if is_loaded(&error) && began.elapsed() < FORGOTTEN => {
+                    self.end_transient(unit).await?;
+                    tokio::time::sleep(LOOK).await;
+                }
                 Some(Err(error)) => return Err(explain("start", unit, &error)),
                 None => {
                     self.end_transient(unit).await?;
