@@ -213,7 +213,11 @@ fn files_of_the_operator_are_kept() {
         let kept = kept.unwrap_or_else(|| panic!("it does not say where: {repaired:?}"));
         assert_eq!(host.succeed(&format!("cat {kept}")), edited);
     }
-    let reload = "systemctl reload nginx && sleep 0.2";
+    // It has read its configuration once it has a worker that it did not have.
+    let workers = "pgrep -P $(cat /run/nginx.pid)";
+    let reload = format!(
+        "old=$({workers}) && systemctl reload nginx && until {workers} | grep -qvxF \"$old\"; do sleep 0.05; done"
+    );
     for (hand, problem) in [
         (format!("rm {site}"), format!("{site} is missing")),
         (format!("rm {site} && {reload}"), format!("{site} is missing")),
