@@ -25,7 +25,7 @@ sum_up() {
 
 # Where distributions differ: in systemd, Docker, nginx, etcd and cgroups.
 differ='install:: switch:: program:: docker:: rollback:: abort:: repair:: uninstall:: follow:: reload:: state_directory:: sites_folder::
-    stage:: companions:: stop_first:: crash::switch_goes_on_after_a'
+    stage:: companions:: stop_first:: verify:: crash::switch_goes_on_'
 
 run_tests() {
     case ${1:-} in
