@@ -36,7 +36,7 @@ pub struct Switch {
     #[command(flatten)]
     pub watch: Watch,
     /// Start nothing; follow the switch that is running
-    #[arg(long, conflicts_with_all = ["image", "exec", "release", "detach"])]
+    #[arg(long, conflicts_with_all = ["image", "exec", "release", "confirm_within", "detach"])]
     pub follow: bool,
 }
 
