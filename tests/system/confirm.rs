@@ -93,6 +93,10 @@ fn only_what_takes_traffic_and_waits_is_confirmed() {
             .ends_with("of unasked: its release takes no traffic yet"),
         "{refused:?}"
     );
+    // A check that runs outlives that systemd reads its unit anew.
+    host.succeed("systemctl daemon-reload");
+    let told = host.succeed("journalctl -q -u bgctl-verify-unasked");
+    assert!(!told.contains("Unknown key") && !told.contains("Refusing"), "{told}");
     host.succeed("rm /run/bgctl-unasked");
     // Confirmed while it bakes: the bake is not cut short by that.
     app.wait_for_step("bake");

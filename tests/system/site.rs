@@ -130,7 +130,7 @@ fn while_the_active_color_is_down_no_request_leaks_to_a_release_that_is_only_sta
     let app = app
         .set(
             "verify.commands",
-            vec!["until test -e /var/lib/bgctl/leak.go; do sleep 0.1; done"],
+            vec!["until test -e /run/leak.go; do sleep 0.1; done"],
         )
         .install();
     let switch = host.spawn("bgctl switch leak --release p2");
@@ -140,10 +140,10 @@ fn while_the_active_color_is_down_no_request_leaks_to_a_release_that_is_only_sta
         assert_eq!(app.get("/").status, 502);
         assert_eq!(app.post("/echo", "body").status, 502);
     }
-    host.succeed("touch /var/lib/bgctl/leak.go");
+    host.succeed("touch /run/leak.go");
     Host::wait(switch).expect(0);
     app.is_served_by("p2", "green");
-    host.succeed("rm /var/lib/bgctl/leak.go");
+    host.succeed("rm /run/leak.go");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn stage_and_promote_survive_power_cuts_and_a_promote_that_is_aborted_leaves_the
         .set("bake.duration", "30s")
         .install();
     app.bgctl("stage", &format!("{} --detach", app.release("p2"))).expect(0);
-    app.wait_for_step("verify green");
+    app.wait_for_step("verify");
     cut_the_power(&app);
     is_staged(&app, "p2", "p1");
     cut_the_power(&app);

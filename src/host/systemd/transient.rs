@@ -65,8 +65,11 @@ impl Transient {
     /// the job of the start ends when the command and all that it left behind have ended. The line is taken as it is: systemd
     /// expands nothing in it.
     fn properties(&self) -> Vec<(&'static str, Variant<'_>)> {
-        let shell = ["/bin/sh", "-c", &self.line].map(str::to_owned).to_vec();
-        let start = vec![("/bin/sh".to_owned(), shell, vec!["no-env-expand".to_owned()])];
+        // `ExecStartEx` with `no-env-expand` would say it better, but systemd 252 writes it to the unit's file by that name, and
+        // cannot read that when it is reloaded.
+        let line = self.line.replace('$', "$$");
+        let shell = ["/bin/sh", "-c", &line].map(str::to_owned).to_vec();
+        let start = vec![("/bin/sh".to_owned(), shell, false)];
         let variable = |(name, value): &(String, String)| format!("{name}={value}");
         let environment: Vec<_> = self.environment.iter().map(variable).collect();
         // Another user than root has none by himself.
@@ -84,7 +87,7 @@ impl Transient {
             ("Description", Variant::from(self.description.as_str())),
             ("StopPropagatedFrom", Variant::from(vec![self.stops_with.as_str()])),
             ("Type", Variant::from("oneshot")),
-            ("ExecStartEx", Variant::from(start)),
+            ("ExecStart", Variant::from(start)),
             ("Environment", Variant::from(environment)),
             ("TimeoutStartUSec", microseconds(self.timeout)),
             ("TimeoutStopUSec", microseconds(STOP)),
