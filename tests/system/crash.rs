@@ -82,7 +82,10 @@ fn workers_killed_again_and_again_still_bring_the_switch_to_its_end() {
 fn switch_goes_on_while_systemd_executes_itself_anew() {
     let host = Host::boot("reexec");
     host.use_local_store();
-    let app = App::program(&host, "anew", 9100).set("bake.duration", "4s").install();
+    let app = App::program(&host, "anew", 9100)
+        .set("verify.commands", vec!["sleep 6"])
+        .set("bake.duration", "4s")
+        .install();
     app.switch("p1");
     let load = Load::on(&app);
     let client = host.spawn("bgctl switch anew --release p2 --json");

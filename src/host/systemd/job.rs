@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use zbus::{Connection, OwnedObjectPath, fdo};
 
 use super::bus::{JobProxy, JobRemoved, JobRemovedArgs, JobRemovedStream, ManagerProxy};
+use super::explain::is_away;
 
 /// The time between two looks at the job itself.
 const POLL: Duration = Duration::from_millis(250);
@@ -80,6 +81,8 @@ async fn gone(connection: &Connection, job: &OwnedObjectPath) -> zbus::Result<()
         tokio::time::sleep(POLL).await;
         match proxy.state().await {
             Ok(_) => {}
+            // Its jobs are kept.
+            Err(error) if is_away(&error) => {}
             Err(error) if is_unknown_object(&error) => {
                 tokio::time::sleep(GRACE).await;
                 return Ok(());

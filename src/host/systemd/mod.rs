@@ -316,12 +316,13 @@ impl Systemd {
         call: impl AsyncFn() -> zbus::Result<OwnedObjectPath>,
         deadline: Duration,
     ) -> Option<zbus::Result<Ended>> {
-        let job = async || {
-            let subscribed = self.subscribed.get_or_try_init(|| self.subscribe());
+        let subscribe = async || self.subscribe().await;
+        let job = async {
+            let subscribed = self.subscribed.get_or_try_init(|| self.patiently(subscribe));
             let ((), signals) = tokio::try_join!(subscribed, self.manager.receive_job_removed())?;
-            job::run(&self.manager, signals, call()).await
+            job::run(&self.manager, signals, self.patiently(call)).await
         };
-        tokio::time::timeout(deadline, self.patiently(job)).await.ok()
+        tokio::time::timeout(deadline, job).await.ok()
     }
 
     /// Waits for the job that `call` asks for, and then looks at the unit: a job of a unit whose conditions are not met is

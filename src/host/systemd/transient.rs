@@ -1,6 +1,6 @@
 //! Commands that run once, in units of their own (systemd.unit(5), "transient").
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use zbus::Variant;
@@ -125,13 +125,13 @@ fn microseconds(time: Duration) -> Variant<'static> {
 }
 
 impl Systemd {
-    /// Runs a command to its end, and says how that was. What ran in its unit before is stopped. Errors where it cannot be started.
+    /// Runs a command to its end, and says how that was; where systemd has forgotten it by then, its state has no `main_exit`. What ran in its unit before is stopped. Errors where it cannot be started.
     ///
     /// The unit is there until [`Systemd::forget`].
     pub async fn run_transient(&self, command: &Transient) -> eyre::Result<UnitState> {
         let unit = &command.unit;
         self.end_transient(unit).await?;
-        let began = std::time::Instant::now();
+        let mut taken = None;
         loop {
             let properties = command.properties();
             let start = async || {
@@ -143,7 +143,9 @@ impl Systemd {
             match self.job(start, command.timeout + STOP + JOB_MARGIN).await {
                 Some(Ok(Ended::Result(_) | Ended::Unheard)) => return self.state(unit).await,
                 // Not yet forgotten, or started by an attempt whose answer was lost.
-                Some(Err(error)) if is_loaded(&error) && began.elapsed() < FORGOTTEN => {
+                Some(Err(error))
+                    if is_loaded(&error) && taken.get_or_insert_with(Instant::now).elapsed() < FORGOTTEN =>
+                {
                     self.end_transient(unit).await?;
                     tokio::time::sleep(LOOK).await;
                 }

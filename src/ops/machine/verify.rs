@@ -116,7 +116,7 @@ impl Machine {
         };
         let ran = self.systemd.run_transient(&transient).await;
         let result = match ran {
-            Ok(state) if state.result == "success" => Ok(()),
+            Ok(state) if state.main_exit == Some(MainExit::Status(0)) && state.result == "success" => Ok(()),
             Ok(state) => Err(self.failed_command(&state, command, check.timeout).await),
             Err(error) => Err(error),
         };
@@ -142,6 +142,7 @@ impl Machine {
 /// How a command that did not end well ended, as the end of a sentence.
 fn how_it_ended(state: &UnitState, command: &VerifyCommand, timeout: Duration) -> String {
     match (state.result.as_str(), state.main_exit, &command.user) {
+        ("success", None, _) => "systemd does not say how it ended".to_owned(),
         ("timeout", _, _) => format!("it was killed after {timeout:?}"),
         ("oom-kill", _, _) => format!("it needed more memory than its {} MiB", command.memory >> 20),
         ("exit-code", Some(MainExit::Status(NO_USER)), Some(user)) => format!("there is no user {user} on this host"),
