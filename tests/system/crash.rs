@@ -106,8 +106,6 @@ fn switch_goes_on_after_a_power_cut_at_any_moment() {
         App::docker(&host, name, port)
             .set("bake.duration", if name == "bake" { "8s" } else { "2s" })
             .set("health.deadline", "60s")
-            // At a boot all starts at once.
-            .set("health.timeout", "20s")
             .install()
             .switch("v1");
     }

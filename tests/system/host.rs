@@ -354,7 +354,7 @@ impl Host {
             std::fs::write(folder.join(file), output.stdout + &output.stderr).unwrap();
         }
         // Where the machine that the tests ran on is gone, so is the folder: what failed and why is told here.
-        let failures = "grep -h '\"failure\"' /var/lib/bgctl/*/switches/*.jsonl | sort | tail -n 4";
+        let failures = "grep -hE '\"event\":\"(undo-)?failed\"' /var/lib/bgctl/*/switches/*.jsonl | sort | tail -n 4";
         let log = "journalctl --no-pager --output=short-precise --priority=notice --lines=15";
         for command in [failures, log, "systemctl --no-pager --failed --plain --no-legend"] {
             eprintln!("{command}\n{}", self.run(command).stdout);
