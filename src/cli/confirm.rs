@@ -1,4 +1,4 @@
-//! `bgctl confirm`: keep the release of a switch that waits for that.
+//! `bgctl confirm`: keep a release that waits to be confirmed.
 
 use crate::ops::confirm;
 use crate::ops::context::Context;

@@ -21,7 +21,7 @@ Examples:
   bgctl switch shop --image registry.example/shop:1.2.3  another image
   bgctl switch shop --exec /opt/shop-1.2.3/bin/shop      another program
   bgctl switch shop --release 1.2.3 --json               for a pipeline
-  bgctl switch shop --confirm-within 5m                  back in 5 minutes, but for bgctl confirm shop
+  bgctl switch shop --confirm-within 5m                  rolled back unless confirmed in time
   bgctl switch shop --follow                             watch the one that runs")]
 pub struct Switch {
     /// The app
@@ -29,7 +29,7 @@ pub struct Switch {
     /// What to run
     #[command(flatten)]
     pub wanted: Wanted,
-    /// Who keeps it
+    /// Whether it has to be confirmed
     #[command(flatten)]
     pub confirm: ConfirmWithin,
     /// How to follow it
@@ -74,7 +74,7 @@ Example:
 pub struct Promote {
     /// The app
     pub app: AppName,
-    /// Who keeps it
+    /// Whether it has to be confirmed
     #[command(flatten)]
     pub confirm: ConfirmWithin,
     /// How to follow it
@@ -82,10 +82,10 @@ pub struct Promote {
     pub watch: Watch,
 }
 
-/// Keep the release of a switch that waits for that
+/// Keep a release that waits to be confirmed
 ///
-/// A switch or a promote with --confirm-within, or `confirm_within` in the manifest, rolls its release back unless this
-/// comes in time. Possible from when the release takes traffic. Follows the switch to its end, and exits as it does.
+/// A switch or a promote with --confirm-within, or `confirm_within` in the manifest, is rolled back unless this comes in time. It
+/// is possible as soon as the release takes traffic. Follows the switch to its end, and exits as it does.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Example:
@@ -98,7 +98,7 @@ pub struct Confirm {
     pub watch: Watch,
 }
 
-/// Who keeps a release that takes traffic.
+/// Whether a release that takes traffic has to be confirmed.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ConfirmWithin {
     /// Roll it back unless `bgctl confirm` comes within this time after its bake, as in 5m

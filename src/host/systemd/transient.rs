@@ -125,9 +125,10 @@ fn microseconds(time: Duration) -> Variant<'static> {
 }
 
 impl Systemd {
-    /// Runs a command to its end, and says how that was; where systemd has forgotten it by then, its state has no `main_exit`. What ran in its unit before is stopped. Errors where it cannot be started.
+    /// Runs a command to its end, and returns the state of its unit then. What ran in that unit before is stopped. Errors where it
+    /// cannot be started.
     ///
-    /// The unit is there until [`Systemd::forget`].
+    /// The unit stays in memory until [`Systemd::forget`]; where systemd lost it earlier, its state has no `main_exit`.
     pub async fn run_transient(&self, command: &Transient) -> eyre::Result<UnitState> {
         let unit = &command.unit;
         self.end_transient(unit).await?;

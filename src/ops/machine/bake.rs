@@ -83,7 +83,7 @@ impl Machine {
             }
             let seconds = left.as_secs_f64().ceil();
             self.announce(&format!(
-                "await: {release} is rolled back in {seconds} s, but for `bgctl confirm {app}`"
+                "await: {release} is rolled back in {seconds} s, unless `bgctl confirm {app}` comes"
             ));
             Ok(true)
         };
